@@ -1,0 +1,370 @@
+"""The contract between unifw and a framework: ``Backend`` opens a ``Session``; a session trains.
+
+Only NumPy arrays and plain data cross this line, so a session may live in another process.
+A plugin writes a ``Backend`` (who am I, what devices are there, what can I not do) and a ``Session``
+(forward, one training step, weights and state in and out); the loop over batches is written here.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from packaging.specifiers import SpecifierSet
+
+from unifw.data import Data, batches
+from unifw.errors import (
+    Clash,
+    DeviceUnavailable,
+    NotInstalled,
+    Unsupported,
+    VersionUnsupported,
+    install,
+)
+from unifw.measures.metrics import Meter, meter
+from unifw.randomness import dropout_masks
+from unifw.spec.graph import Graph
+from unifw.spec.losses import Loss
+from unifw.spec.metrics import Metric
+from unifw.spec.optimizers import SGD, Optimizer
+from unifw.weights import Arrays
+
+__all__ = ["Backend", "Epoch", "Options", "Plan", "Report", "Session"]
+
+Array = npt.NDArray[Any]
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a session is opened with, besides the net and its weights.
+
+    Attributes
+    ----------
+    losses : tuple of Loss
+        One per output of the net; empty for a net that only predicts.
+    optimizer : Optimizer
+        How to train.
+    device : str
+        As the framework spells it, default ``"cpu"``.
+    dtype : {"float32", "float64"}
+        Of weights and computation.
+    seed : int
+        For shuffles and dropout masks.
+    """
+
+    losses: tuple[Loss, ...] = ()
+    optimizer: Optimizer = field(default_factory=SGD)
+    device: str = "cpu"
+    dtype: str = "float32"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one call of ``fit`` does: epochs ``first`` … ``last - 1``, counted from the model's birth.
+
+    ``metrics`` holds, for each output, the metrics to gather in training, and whether that output
+    is a probability.
+    """
+
+    first: int
+    last: int
+    batch_size: int = 32
+    shuffle: bool = True
+    metrics: tuple[tuple[tuple[Metric, ...], bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of training.
+
+    Attributes
+    ----------
+    number : int
+        From 0, counted from the model's birth.
+    losses : ndarray
+        The loss of every step (float64).
+    shares : ndarray
+        What each step weighs in the epoch's mean: its rows, or the sum of their weights.
+    metrics : tuple of tuple of float
+        For each output, its metrics' values.
+    """
+
+    number: int
+    losses: Array
+    shares: Array
+    metrics: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def loss(self) -> float:
+        """Mean loss over all samples, each judged by the weights of its own step."""
+        return float(self.losses @ self.shares / self.shares.sum())
+
+
+class Session(ABC):
+    """A live net inside one framework.
+
+    Parameters
+    ----------
+    graph : Graph
+        The net.
+    options : Options
+        Losses, optimizer, device, dtype and seed.
+
+    Attributes
+    ----------
+    steps : int
+        Number of optimizer steps taken since the model's birth.
+    """
+
+    where: str = "in this process"
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        self.graph = graph
+        self.options = options
+        self.steps = 0
+
+    @property
+    @abstractmethod
+    def native(self) -> Any:
+        """The framework's own object, for those who need it."""
+
+    @abstractmethod
+    def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return the outputs for one batch, as in evaluation (nothing dropped, running statistics)."""
+
+    @abstractmethod
+    def train_batch(
+        self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
+    ) -> tuple[Any, Sequence[Any]]:
+        """Take one optimizer step.
+
+        Parameters
+        ----------
+        batch : Data
+            Inputs and targets in the session's dtype; ints are int64. Its ``weights`` are ``None``,
+            or shares that sum to 1: the loss is then ``sum(weights * loss per sample)``.
+        coefficients : tuple of float
+            ``options.optimizer.coefficients(step)``.
+        masks : mapping of str to ndarray
+            For each Dropout node, what its input is multiplied by.
+
+        Returns
+        -------
+        loss, outputs
+            As the framework's own values before the step; ``host`` turns them into NumPy. They need
+            not be computed yet: reading them back at once would stall an asynchronous framework.
+        """
+
+    @abstractmethod
+    def host(self, value: Any) -> Array:
+        """Turn a loss or an output of ``train_batch`` into NumPy."""
+
+    @abstractmethod
+    def weights(self) -> Arrays:
+        """Return a copy of all weights in the neutral layout."""
+
+    @abstractmethod
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Set all weights; names and shapes have been checked."""
+
+    @abstractmethod
+    def state(self) -> Arrays:
+        """Return a copy of the optimizer's state, ``layer.part/slot`` in the weights' layout."""
+
+    @abstractmethod
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        """Set the optimizer's state; names and shapes have been checked."""
+
+    def close(self) -> None:
+        """Let go of what the session holds; it cannot be used afterwards."""
+
+    def predict(self, xs: tuple[Array, ...], batch_size: int) -> Iterator[tuple[Array, ...]]:
+        """Yield the outputs batch by batch, in order."""
+        for start in range(0, len(xs[0]), batch_size):
+            yield self.forward(tuple(x[start : start + batch_size] for x in xs))
+
+    def fit(self, data: Data, plan: Plan, report: Report | None = None) -> Iterator[Epoch]:
+        """Train, yielding each epoch when it is done; stop by no longer asking.
+
+        Parameters
+        ----------
+        data : Data
+            Checked data in the session's dtype.
+        plan : Plan
+            Which epochs, how large batches, what to measure.
+        report : callable, optional
+            Called with (steps done, steps in the epoch) after each step.
+        """
+        for number in range(plan.first, plan.last):
+            yield self._epoch(data, plan, number, report)
+
+    def _epoch(self, data: Data, plan: Plan, number: int, report: Report | None) -> Epoch:
+        cuts = list(
+            batches(
+                len(data), plan.batch_size,
+                shuffle=plan.shuffle, seed=self.options.seed, epoch=number,
+            )
+        )  # fmt: skip
+        meters = [
+            [meter(metric, probabilities=probabilities) for metric in metrics]
+            for metrics, probabilities in plan.metrics
+        ]
+        losses, shares, kept = [], [], []
+        for done, rows in enumerate(cuts, start=1):
+            batch = data.take(rows)
+            loss, outs = self.take_step(batch)
+            losses.append(loss)
+            shares.append(len(rows) if batch.weights is None else batch.weights.sum())
+            if any(meters):
+                kept.append((outs, batch.ys))
+            if report is not None:
+                report(done, len(cuts))
+        for outs, ys in kept:
+            _measure(meters, [self.host(out) for out in outs], ys)
+        return Epoch(
+            number,
+            np.array([self.host(loss) for loss in losses], dtype=np.float64).reshape(-1),
+            np.array(shares, dtype=np.float64),
+            tuple(tuple(m.result() for m in column) for column in meters),
+        )
+
+    def take_step(self, batch: Data) -> tuple[Any, Sequence[Any]]:
+        """Take the next optimizer step on one batch; see ``train_batch`` for what comes back."""
+        self.steps += 1
+        if batch.weights is not None:
+            # A batch may hold nothing but samples of weight zero: its loss and gradient are zero.
+            total = batch.weights.sum() or 1
+            batch = Data(batch.xs, batch.ys, batch.weights / total)
+        masks = dropout_masks(self.graph, self.options.seed, self.steps, len(batch))
+        return self.train_batch(batch, self.options.optimizer.coefficients(self.steps), masks)
+
+
+def _measure(meters: list[list[Meter]], outs: Sequence[Array], ys: Sequence[Array]) -> None:
+    for column, out, y in zip(meters, outs, ys, strict=True):
+        for single in column:
+            single.update(out, y)
+
+
+class Backend(ABC):
+    """One framework, as unifw knows it before importing it.
+
+    Attributes
+    ----------
+    name : str
+        The word that users write: ``"paddle"``.
+    title : str
+        The framework's own name: ``"PaddlePaddle"``.
+    module : str
+        What is imported.
+    distributions : tuple of str
+        Under which names it may be installed; the first found counts.
+    tested : str
+        Range of versions unifw is tested with, as a PEP 440 specifier.
+    dtypes : tuple of str
+        What it computes in.
+    clashes : tuple of str
+        Modules that, when loaded before, make its import fail.
+    advice : str
+        What else to know when it is missing: which Pythons have wheels.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    module: ClassVar[str]
+    distributions: ClassVar[tuple[str, ...]]
+    tested: ClassVar[str]
+    dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    clashes: ClassVar[tuple[str, ...]] = ()
+    advice: ClassVar[str] = ""
+
+    @property
+    def version(self) -> str | None:
+        """Its installed version, read off metadata without importing it; ``None`` if missing."""
+        for distribution in self.distributions:
+            try:
+                return importlib.metadata.version(distribution)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+        return None
+
+    def check(self) -> None:
+        """Raise the error that says why this backend cannot be used here, if it cannot.
+
+        Raises
+        ------
+        NotInstalled, VersionUnsupported, Clash
+        """
+        version = self.version
+        if version is None or importlib.util.find_spec(self.module) is None:
+            needs = f"Backend {self.name!r} needs {self.title}"
+            raise NotInstalled(needs, self.name, self.advice)
+        if not SpecifierSet(self.tested).contains(version, prereleases=True):
+            message = (
+                f"Backend {self.name!r} is tested with {self.title} {self.tested}; {version} is "
+                f"installed. Try:  {install(self.name)}"
+            )
+            raise VersionUnsupported(message)
+        loaded = [module for module in self.clashes if module in sys.modules]
+        if loaded and self.module not in sys.modules:
+            message = (
+                f"{self.title} cannot be imported after {loaded[0]} in one process (their native "
+                f"libraries clash). Import {self.module} first, or use a process for each."
+            )
+            raise Clash(message)
+
+    @abstractmethod
+    def devices(self) -> tuple[str, ...]:
+        """Return the devices that are here, ``"cpu"`` first; imports the framework."""
+
+    def gaps(self, graph: Graph, options: Options) -> list[str]:
+        """Return a sentence for all that this backend cannot do of a net and its options."""
+        found = []
+        if options.dtype not in self.dtypes:
+            known = " and ".join(self.dtypes)
+            found.append(f"dtype {options.dtype}: it computes in {known} (backend 'numpy': both)")
+        return found + self.missing(graph, options)
+
+    @abstractmethod
+    def missing(self, graph: Graph, options: Options) -> list[str]:
+        """Return a sentence for every layer and loss without a rule; imports the framework."""
+
+    @abstractmethod
+    def session(self, graph: Graph, options: Options) -> Session:
+        """Return a session with all weights still to be loaded; everything has been checked."""
+
+    def open(self, graph: Graph, options: Options, weights: Mapping[str, Array]) -> Session:
+        """Turn a net into a live session.
+
+        Raises
+        ------
+        NotInstalled, VersionUnsupported, Clash
+            If the framework cannot be used here.
+        DeviceUnavailable
+            If there is no such device; lists those that are.
+        Unsupported
+            If a layer, loss or option cannot be done; names each and the reason.
+        """
+        self.check()
+        gaps = self.gaps(graph, options)
+        if gaps:
+            instead = "Backend 'numpy' can run every net." if self.name != "numpy" else ""
+            raise Unsupported(f"backend {self.name!r}", gaps, instead)
+        devices = self.devices()
+        if options.device not in devices:
+            message = (
+                f"backend {self.name!r} has no device {options.device!r} here; there are: "
+                f"{', '.join(devices)}"
+            )
+            raise DeviceUnavailable(message)
+        session = self.session(graph, options)
+        session.load(weights)
+        return session

@@ -1,0 +1,35 @@
+"""The embedded backend: forward and backward in plain NumPy, in float32 or float64.
+
+In float64 it is the reference that all other backends are judged by.
+"""
+
+from __future__ import annotations
+
+from unifw.backend import Backend, Options, Session
+from unifw.spec.graph import Graph
+
+__all__ = ["NumpyBackend"]
+
+
+class NumpyBackend(Backend):
+    """NumPy, which is always there."""
+
+    name = "numpy"
+    title = "NumPy"
+    module = "numpy"
+    distributions = ("numpy",)
+    tested = ">=1.25,<3"
+    dtypes = ("float32", "float64")
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def missing(self, graph: Graph, options: Options) -> list[str]:
+        from unifw.backends.numpy.rules import rules
+
+        return rules.gaps(graph)
+
+    def session(self, graph: Graph, options: Options) -> Session:
+        from unifw.backends.numpy.session import NumpySession
+
+        return NumpySession(graph, options)

@@ -1,0 +1,94 @@
+"""A live net in NumPy: all weights in one flat array, so that an optimizer step is a few operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unifw.backend import Options, Session
+from unifw.backends.numpy.training import NumpyOps, Passes, clip, loss_and_gradients
+from unifw.data import Data
+from unifw.spec.graph import Graph
+from unifw.weights import Arrays
+
+__all__ = ["NumpySession"]
+
+Array = npt.NDArray[Any]
+
+
+class NumpySession(Session):
+    """Forward and backward by the rules; one flat array each for weights, gradients and slots."""
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        super().__init__(graph, options)
+        trained = [name for name, part in graph.parts.items() if part.trainable]
+        sizes = [int(np.prod(graph.parts[name].shape)) for name in trained]
+        ends = np.cumsum(sizes, dtype=np.int64)
+        self._places = {
+            name: slice(int(end) - size, int(end))
+            for name, size, end in zip(trained, sizes, ends, strict=True)
+        }
+        self._flat = np.zeros(sum(sizes), dtype=options.dtype)
+        self._grads = np.zeros_like(self._flat)
+        self._slots = tuple(np.zeros_like(self._flat) for _ in options.optimizer.slots)
+        self._weights = {
+            name: self._view(self._flat, name)
+            if part.trainable
+            else np.zeros(part.shape, dtype=options.dtype)
+            for name, part in graph.parts.items()
+        }
+        self._passes = Passes(graph, self._weights)
+
+    def _view(self, flat: Array, name: str) -> Array:
+        return flat[self._places[name]].reshape(self.graph.parts[name].shape)
+
+    @property
+    def native(self) -> dict[str, Array]:
+        """The live weights by name; writing into them changes the model."""
+        return self._weights
+
+    def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        values, _ = self._passes.forward(xs, training=False, masks={})
+        return tuple(values[name] for name in self.graph.outputs)
+
+    def train_batch(
+        self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
+    ) -> tuple[Any, Sequence[Any]]:
+        values, backwards = self._passes.forward(batch.xs, training=True, masks=masks)
+        outs = tuple(values[name] for name in self.graph.outputs)
+        loss, into = loss_and_gradients(self.graph, self.options.losses, outs, batch)
+        grads = self._passes.backward(into, backwards)
+        for name, place in self._places.items():
+            self._grads[place] = grads[name].reshape(-1) if name in grads else 0
+        optimizer = self.options.optimizer
+        clipped = clip(optimizer, self._grads)
+        self._flat[...], new = optimizer.update(
+            NumpyOps, self._flat, clipped, self._slots, coefficients
+        )
+        self._slots = new
+        return loss, outs
+
+    def host(self, value: Any) -> Array:
+        return np.asarray(value)
+
+    def weights(self) -> Arrays:
+        return {name: weight.copy() for name, weight in self._weights.items()}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        for name, weight in weights.items():
+            self._weights[name][...] = weight
+
+    def state(self) -> Arrays:
+        return {
+            f"{name}/{slot}": self._view(flat, name).copy()
+            for name in self._places
+            for slot, flat in zip(self.options.optimizer.slots, self._slots, strict=True)
+        }
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        for name in self._places:
+            for slot, flat in zip(self.options.optimizer.slots, self._slots, strict=True):
+                self._view(flat, name)[...] = state[f"{name}/{slot}"]

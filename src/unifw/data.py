@@ -1,0 +1,314 @@
+"""Arrays to train on: checked once, before work starts, then cut into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unifw.errors import DataError
+from unifw.randomness import shuffled
+from unifw.spec.graph import Graph
+from unifw.spec.losses import BinaryCrossEntropy, CrossEntropy, Loss
+
+__all__ = ["Data", "batches", "check_inputs", "check_training", "class_weighted", "split"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Checked arrays with one row per sample.
+
+    Attributes
+    ----------
+    xs, ys : tuple of ndarray
+        One array per input and per output of the net; floats in the model's dtype, ints int64.
+    weights : ndarray or None
+        One weight per sample, in the model's dtype.
+    """
+
+    xs: tuple[Array, ...]
+    ys: tuple[Array, ...] = ()
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.xs[0])
+
+    def take(self, rows: Any) -> Data:
+        """Return the given rows (an index array or a slice)."""
+        return Data(
+            tuple(x[rows] for x in self.xs),
+            tuple(y[rows] for y in self.ys),
+            None if self.weights is None else self.weights[rows],
+        )
+
+    def cast(self, dtype: str) -> Data:
+        """Return the data with floats in ``dtype``."""
+
+        def to(array: Array) -> Array:
+            return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
+
+        weights = None if self.weights is None else to(self.weights)
+        return Data(tuple(map(to, self.xs)), tuple(map(to, self.ys)), weights)
+
+
+def batches(rows: int, size: int, *, shuffle: bool, seed: int, epoch: int) -> Iterator[Array]:
+    """Yield the row numbers of each batch; the last may be short. Same seed and epoch, same cut."""
+    order = shuffled(rows, seed, epoch) if shuffle else np.arange(rows)
+    for start in range(0, rows, size):
+        yield order[start : start + size]
+
+
+def check_inputs(graph: Graph, x: Any) -> tuple[Array, ...]:
+    """Return one array per input of the net, if shapes, types and values are right.
+
+    Parameters
+    ----------
+    graph : Graph
+        The net.
+    x : array, sequence of arrays, or dict by input name
+        A single array for a net of one input.
+
+    Raises
+    ------
+    DataError
+        If the number of arrays, a shape, a type or a value is wrong, naming the input and the mend.
+    """
+    given = _sorted_out(x, [node.name for node in graph.inputs], "input")
+    arrays = []
+    for node, value in zip(graph.inputs, given, strict=True):
+        label = f"x ({node.name})"
+        array = _array(label, value)
+        if array.shape[1:] != node.shape:
+            raise DataError(_shape_message(label, array.shape, node.shape))
+        if node.dtype == "int":
+            arrays.append(_whole(label, array))
+            _check_indices(graph, node.name, arrays[-1])
+        else:
+            arrays.append(_finite(label, array))
+    _same_length([(node.name, a) for node, a in zip(graph.inputs, arrays, strict=True)])
+    return tuple(arrays)
+
+
+def check_training(
+    graph: Graph,
+    losses: tuple[Loss, ...],
+    x: Any,
+    y: Any,
+    sample_weight: Any = None,
+) -> Data:
+    """Return data to train or evaluate on, checked against the net and its losses.
+
+    Raises
+    ------
+    DataError
+        If anything about the arrays is wrong; the message names the array and the mend.
+    """
+    xs = check_inputs(graph, x)
+    given = _sorted_out(y, list(graph.outputs), "output")
+    ys = tuple(
+        _target(f"y ({name})", value, shape, loss)
+        for name, value, shape, loss in zip(
+            graph.outputs, given, graph.out_shapes, losses, strict=True
+        )
+    )
+    named = [("x", xs[0]), *((f"y ({n})", t) for n, t in zip(graph.outputs, ys, strict=True))]
+    weights = None
+    if sample_weight is not None:
+        weights = _finite("sample_weight", _array("sample_weight", sample_weight))
+        if weights.ndim != 1:
+            message = f"sample_weight must be one number per sample, got shape {weights.shape}"
+            raise DataError(message)
+        named.append(("sample_weight", weights))
+    _same_length(named)
+    if weights is not None and ((weights < 0).any() or not weights.any()):
+        message = "sample_weight must not be negative, nor all zero"
+        raise DataError(message)
+    return Data(xs, ys, weights)
+
+
+def class_weighted(data: Data, class_weight: Mapping[int, float], losses: tuple[Loss, ...]) -> Data:
+    """Multiply the sample weights by the weight of each sample's class; classes left out weigh 1.
+
+    Raises
+    ------
+    DataError
+        If the targets are not one class number per sample, or a class is not there.
+    """
+    y = data.ys[0]
+    if len(data.ys) != 1 or not isinstance(losses[0], CrossEntropy | BinaryCrossEntropy):
+        message = "class_weight needs a net with one output and a cross-entropy loss"
+        raise DataError(message)
+    if isinstance(losses[0], BinaryCrossEntropy):
+        labels = y.reshape(len(y), -1)
+        if labels.shape[1] != 1 or not np.isin(labels, (0, 1)).all():
+            message = "class_weight needs targets of 0 or 1, one per sample"
+            raise DataError(message)
+        classes, numbers = 2, labels[:, 0].astype(np.int64)
+    elif y.dtype.kind == "i" and y.ndim == 1:
+        classes, numbers = None, y
+    elif y.ndim == 2:
+        classes, numbers = y.shape[1], y.argmax(axis=1)
+    else:
+        message = f"class_weight needs one class per sample; the targets have shape {y.shape}"
+        raise DataError(message)
+    factors = np.ones(max([classes or 0, int(numbers.max()) + 1, *(c + 1 for c in class_weight)]))
+    for label, factor in class_weight.items():
+        if label < 0 or not np.isfinite(factor) or factor < 0:
+            message = f"class_weight maps classes to numbers of at least 0, got {label}: {factor}"
+            raise DataError(message)
+        factors[label] = factor
+    weights = factors[numbers] if data.weights is None else factors[numbers] * data.weights
+    if not weights.any():
+        message = "class_weight leaves every sample with weight zero"
+        raise DataError(message)
+    return Data(data.xs, data.ys, weights)
+
+
+def split(data: Data, share: float) -> tuple[Data, Data]:
+    """Cut the last ``share`` of the rows off for validation, as Keras does (before any shuffle)."""
+    rows = len(data)
+    cut = rows - round(rows * share)
+    if not 0 < share < 1 or not 0 < cut < rows:
+        message = (
+            f"validation_split must leave rows on both sides: {share!r} of {rows} rows does not"
+        )
+        raise DataError(message)
+    return data.take(slice(None, cut)), data.take(slice(cut, None))
+
+
+def _sorted_out(given: Any, names: list[str], what: str) -> list[Any]:
+    if isinstance(given, Mapping):
+        if sorted(given) != sorted(names):
+            message = f"the net's {what}s are {names}, got {sorted(map(str, given))}"
+            raise DataError(message)
+        return [given[name] for name in names]
+    if len(names) == 1:
+        single = isinstance(given, (list, tuple)) and len(given) == 1 and np.ndim(given[0]) > 1
+        return [given[0]] if single and isinstance(given[0], np.ndarray) else [given]
+    if not isinstance(given, (list, tuple)) or len(given) != len(names):
+        got = len(given) if isinstance(given, (list, tuple)) else "one array"
+        message = f"the net has {len(names)} {what}s {names}: give a list of as many, got {got}"
+        raise DataError(message)
+    return list(given)
+
+
+def _array(label: str, value: Any) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as err:
+        message = f"{label} cannot become an array: its rows differ in length"
+        raise DataError(message) from err
+    if array.dtype.kind not in "fiub":
+        message = f"{label} must hold numbers, got dtype {array.dtype}"
+        raise DataError(message)
+    if array.ndim == 0:
+        message = f"{label} must have one row per sample, got a single number"
+        raise DataError(message)
+    if not len(array):
+        message = f"{label} is empty"
+        raise DataError(message)
+    return array
+
+
+def _shape_message(label: str, got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    message = f"{label} must have shape (n, {', '.join(map(str, wanted))}), got {got}"
+    if got == wanted:
+        return message + "; for one sample use x[None]"
+    if len(got) == len(wanted) + 1 and got[1:] == (*wanted[1:], wanted[0]):
+        return message + "; channels go first: use x.transpose(0, -1, ...)"
+    if int(np.prod(got[1:])) == int(np.prod(wanted)):
+        return message + f"; use x.reshape(-1, {', '.join(map(str, wanted))})"
+    return message
+
+
+def _finite(label: str, array: Array) -> Array:
+    floats = array.astype(np.float32) if array.dtype != np.float64 else array
+    if not np.isfinite(floats).all():
+        rows = np.flatnonzero(~np.isfinite(floats.reshape(len(floats), -1)).all(axis=1))
+        message = f"{label} holds NaN or infinity in {len(rows)} rows, the first being row {rows[0]}"
+        raise DataError(message)
+    return floats
+
+
+def _whole(label: str, array: Array) -> Array:
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all() or (array != np.floor(array)).any():
+            message = f"{label} must hold whole numbers, got dtype {array.dtype} with fractions"
+            raise DataError(message)
+    return array.astype(np.int64)
+
+
+def _check_indices(graph: Graph, source: str, array: Array) -> None:
+    from unifw.spec.layers import Embedding
+
+    reach = {source}
+    for placed in graph:
+        if not reach & set(placed.sources):
+            continue
+        if isinstance(placed.layer, Embedding):
+            _in_range(f"x ({source})", array, placed.layer.num_embeddings, f"rows of {placed.name}")
+        elif placed.dtype == "int":
+            reach.add(placed.name)
+
+
+def _in_range(label: str, array: Array, size: int, what: str) -> None:
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= size:
+        message = f"{label} must lie in 0 … {size - 1} ({size} {what}), got {low} … {high}"
+        raise DataError(message)
+
+
+def _target(label: str, value: Any, shape: tuple[int, ...], loss: Loss) -> Array:
+    array = _array(label, value)
+    if isinstance(loss, CrossEntropy):
+        return _classes(label, array, shape, loss)
+    if shape == (1,) and array.ndim == 1:
+        array = array[:, None]
+    if array.shape[1:] != shape:
+        raise DataError(_shape_message(label, array.shape, shape))
+    floats = _finite(label, array)
+    if isinstance(loss, BinaryCrossEntropy) and ((floats < 0) | (floats > 1)).any():
+        message = f"{label} must lie in [0, 1] for binary_cross_entropy, got {floats.min()} … {floats.max()}"
+        raise DataError(message)
+    return floats
+
+
+def _classes(label: str, array: Array, shape: tuple[int, ...], loss: CrossEntropy) -> Array:
+    place = loss.axis - 1 if loss.axis > 0 else len(shape) + loss.axis
+    if not 0 <= place < len(shape):
+        message = f"cross_entropy along axis {loss.axis}: the output has shape (n, {shape})"
+        raise DataError(message)
+    numbers = (*shape[:place], *shape[place + 1 :])
+    if array.shape[1:] == shape:
+        probabilities = _finite(label, array)
+        if (probabilities < 0).any() or not np.allclose(
+            probabilities.sum(axis=place + 1), 1, atol=1e-4
+        ):
+            message = f"{label} has the shape of one-hot targets, but does not sum to 1 over classes"
+            raise DataError(message)
+        return probabilities
+    if array.shape[1:] == (*numbers, 1):
+        array = array[..., 0]
+    if array.shape[1:] != numbers:
+        wanted = ", ".join(map(str, ("n", *numbers)))
+        message = (
+            f"{label} must be class numbers of shape ({wanted}) or one-hot of shape "
+            f"(n, {', '.join(map(str, shape))}), got {array.shape}"
+        )
+        raise DataError(message)
+    classes = _whole(label, array)
+    _in_range(label, classes, shape[place], "classes")
+    return classes
+
+
+def _same_length(named: list[tuple[str, Array]]) -> None:
+    lengths = {name: len(array) for name, array in named}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        message = f"arrays must have the same number of rows: {told}"
+        raise DataError(message)

@@ -1,0 +1,68 @@
+"""Rules: which builder serves which layer or loss. The keys *are* the list of what is supported."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from unifw.spec.graph import Graph
+from unifw.spec.losses import Loss
+from unifw.spec.value import Value
+
+__all__ = ["Reason", "Rules"]
+
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+
+class Reason(enum.Enum):
+    """Why there is no rule."""
+
+    NOT_WRITTEN = "not written yet"
+    FRAMEWORK = "the framework has none"
+    SENSELESS = "makes no sense here"
+
+
+class Rules:
+    """A table from the class of a description to the function that builds it in one framework.
+
+    Parameters
+    ----------
+    where : str
+        Whose rules they are, as errors name it: ``"backend 'paddle'"``.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self._builders: dict[type[Value], Callable[..., Any]] = {}
+        self._gaps: dict[type[Value], str] = {}
+
+    def __call__(self, *kinds: type[Value]) -> Callable[[Builder], Builder]:
+        """Register the decorated function as the builder of ``kinds``."""
+
+        def remember(builder: Builder) -> Builder:
+            self._builders.update(dict.fromkeys(kinds, builder))
+            return builder
+
+        return remember
+
+    def lacks(self, kind: type[Value], reason: Reason, why: str) -> None:
+        """State that ``kind`` has no rule here, and why (with version and link where it is the framework's)."""
+        self._gaps[kind] = f"{reason.value}: {why}"
+
+    def find(self, value: Value) -> Callable[..., Any]:
+        """Return the builder for a value whose support has been checked."""
+        return self._builders[type(value)]
+
+    def why_not(self, kind: type[Value]) -> str | None:
+        """Return why ``kind`` cannot be built, or ``None`` if it can."""
+        if kind in self._builders:
+            return None
+        return self._gaps.get(kind, Reason.NOT_WRITTEN.value)
+
+    def gaps(self, graph: Graph, losses: Iterable[Loss] = ()) -> list[str]:
+        """Return a sentence for every layer and loss that cannot be built; empty when all can."""
+        named = [(f"{p.name} ({type(p.layer).__name__})", p.layer) for p in graph]
+        named += [(f"loss {type(loss).__name__}", loss) for loss in losses]
+        reasons = ((label, self.why_not(type(value))) for label, value in named)
+        return [f"{label}: {why}" for label, why in reasons if why is not None]

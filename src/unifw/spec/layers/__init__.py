@@ -1,0 +1,104 @@
+"""The catalogue of layers; everything here is a description, and no framework is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from unifw.spec.layers.activation import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
+from unifw.spec.layers.base import Layer, Part
+from unifw.spec.layers.conv import Conv1D, Conv2D
+from unifw.spec.layers.dense import Dense, Embedding
+from unifw.spec.layers.merge import Add, Concatenate, Multiply
+from unifw.spec.layers.norm import BatchNorm, Dropout, LayerNorm
+from unifw.spec.layers.pool import (
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    MaxPool1D,
+    MaxPool2D,
+)
+from unifw.spec.layers.reshape import Flatten, Pad, Permute, Reshape
+
+__all__ = [
+    "CATALOGUE",
+    "ELU",
+    "GELU",
+    "Add",
+    "AvgPool1D",
+    "AvgPool2D",
+    "BatchNorm",
+    "Concatenate",
+    "Conv1D",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "LogSoftmax",
+    "MaxPool1D",
+    "MaxPool2D",
+    "Multiply",
+    "Pad",
+    "Part",
+    "Permute",
+    "ReLU",
+    "Reshape",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+]
+
+CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (
+            Dense,
+            Embedding,
+            Conv1D,
+            Conv2D,
+            MaxPool1D,
+            MaxPool2D,
+            AvgPool1D,
+            AvgPool2D,
+            GlobalAvgPool,
+            GlobalMaxPool,
+            BatchNorm,
+            LayerNorm,
+            Dropout,
+            Flatten,
+            Reshape,
+            Permute,
+            Pad,
+            Add,
+            Multiply,
+            Concatenate,
+            ReLU,
+            LeakyReLU,
+            ELU,
+            GELU,
+            SiLU,
+            Sigmoid,
+            Tanh,
+            Softmax,
+            LogSoftmax,
+        )
+    }
+)

@@ -1,0 +1,83 @@
+"""What a layer is: a frozen value that knows the shapes it makes and the weights it needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from unifw.errors import ShapeError, SpecError
+from unifw.spec.initializers import Initializer
+from unifw.spec.symbol import Symbol, connect
+from unifw.spec.value import Value
+
+__all__ = ["Layer", "Part", "Shape", "channels"]
+
+Shape = tuple[int, ...]
+
+
+class Part(NamedTuple):
+    """One weight of a layer: its shape, how it begins, and whether training changes it."""
+
+    shape: Shape
+    init: Initializer
+    fans: tuple[int, int] = (1, 1)
+    trainable: bool = True
+
+
+@dataclass(frozen=True, repr=False)
+class Layer(Value):
+    """Base of all layers.
+
+    Shapes leave the batch axis out. Calling a layer on symbols (``uf.Input`` or the result of
+    another layer) connects it; calling the *same object* again shares its weights.
+
+    Parameters
+    ----------
+    name : str, optional
+        The layer's name in the net; made from its class when left out.
+    """
+
+    family: ClassVar[str] = "layer"
+    takes: ClassVar[str] = "float"
+    gives: ClassVar[str] = "float"
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+
+    name: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not re.fullmatch(r"[A-Za-z_][\w-]*", str(self.name)):
+            message = f"a layer's name is made of letters, digits, _ and -, got {self.name!r}"
+            raise SpecError(message)
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        """Return the output shape for these input shapes, or raise ``ShapeError``."""
+        return shapes[0]
+
+    def parts(self, *shapes: Shape) -> dict[str, Part]:
+        """Return the weights needed for these input shapes, by part name."""
+        del shapes
+        return {}
+
+    def __call__(self, *inputs: Any) -> Symbol:
+        return connect(self, inputs)
+
+    @classmethod
+    def stem(cls) -> str:
+        """Return the class name in snake case, as unnamed layers are called."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+
+
+def channels(shape: Shape, spatial: int | None = None) -> int:
+    """Return the channel count of ``(channels, *spatial)``, checking the number of axes."""
+    if spatial is not None and len(shape) != spatial + 1:
+        axes = ", ".join(["channels", "height", "width"][: spatial + 1] if spatial == 2 else
+                         ["channels", *["length"][:spatial]])
+        message = f"needs input of shape ({axes}), channels first, got {shape}"
+        if len(shape) == spatial:
+            message += f"; use input_shape=(1, {', '.join(map(str, shape))})"
+        raise ShapeError(message)
+    if not shape:
+        message = "needs at least a channel axis"
+        raise ShapeError(message)
+    return shape[0]

@@ -1,0 +1,95 @@
+"""The handle that calling a layer returns, for nets with branches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unifw.errors import ShapeError, SpecError
+from unifw.spec import check
+
+if TYPE_CHECKING:
+    from unifw.spec.layers.base import Layer
+
+__all__ = ["Symbol", "connect", "placeholder"]
+
+Shape = tuple[int, ...]
+
+
+class Symbol:
+    """The output of a layer in a net under construction.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Its shape without the batch axis.
+    dtype : str
+        ``"float"`` or ``"int"``.
+    """
+
+    __slots__ = ("dtype", "label", "layer", "parents", "shape")
+
+    def __init__(
+        self,
+        layer: Layer | None,
+        parents: tuple[Symbol, ...],
+        shape: Shape,
+        dtype: str,
+        label: str | None = None,
+    ) -> None:
+        self.layer, self.parents = layer, parents
+        self.shape, self.dtype, self.label = shape, dtype, label
+
+    def __repr__(self) -> str:
+        return f"<{self.label or self.layer or 'Input'} of shape {self.shape}, {self.dtype}>"
+
+
+def placeholder(shape: Any, dtype: str = "float", name: str | None = None) -> Symbol:
+    """Declare an input of a net; public as ``uf.Input``.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Shape of one sample, without the batch axis; images are ``(channels, height, width)``.
+    dtype : {"float", "int"}
+        ``"int"`` for indices that go into an ``Embedding``.
+    name : str, optional
+        Its name in the net and in exported files; ``input``, ``input_1`` … when left out.
+    """
+    return Symbol(
+        None, (), check.shape("shape", shape), check.choice("dtype", dtype, ("float", "int")), name
+    )
+
+
+def connect(layer: Layer, inputs: tuple[Any, ...]) -> Symbol:
+    """Apply a layer to symbols, checking number, dtype and shapes at once."""
+    if len(inputs) == 1 and isinstance(inputs[0], (tuple, list)):
+        inputs = tuple(inputs[0])
+    for given in inputs:
+        if not isinstance(given, Symbol):
+            message = f"{layer!r} is called on the result of uf.Input or of a layer, not on {given!r}"
+            raise SpecError(message)
+    least, most = layer.arity
+    if len(inputs) < least or (most is not None and len(inputs) > most):
+        wants = f"{least}" if most == least else f"at least {least}"
+        message = f"{layer!r} takes {wants} input(s), got {len(inputs)}"
+        raise SpecError(message)
+    for given in inputs:
+        if layer.takes not in ("any", given.dtype):
+            message = f"{layer!r} takes {layer.takes} input, got {given!r}; {_mend(layer.takes)}"
+            raise SpecError(message)
+    if len({given.dtype for given in inputs}) > 1:
+        message = f"{layer!r} joins int and float inputs; pass the ints through an Embedding first"
+        raise SpecError(message)
+    try:
+        shape = layer.out_shape(*(given.shape for given in inputs))
+    except ShapeError as err:
+        message = f"{layer!r} on {', '.join(str(given.shape) for given in inputs)}: {err}"
+        raise ShapeError(message) from None
+    dtype = inputs[0].dtype if layer.gives == "same" else "float"
+    return Symbol(layer, tuple(inputs), shape, dtype)
+
+
+def _mend(takes: str) -> str:
+    if takes == "int":
+        return "declare it with uf.Input(shape, dtype='int') or Sequential(..., input_dtype='int')"
+    return "pass indices through an Embedding first"

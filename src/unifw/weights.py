@@ -1,0 +1,82 @@
+"""Neutral weights: ``layer.part → ndarray`` in one documented layout, the same for every framework.
+
+Dense ``(in, out)``; convolutions ``(out, in / groups, *kernel)``; everything per channel 1-D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from unifw.errors import WeightsError
+from unifw.spec.graph import Graph
+
+__all__ = ["Arrays", "check_state", "check_weights", "initial"]
+
+Arrays = dict[str, npt.NDArray[np.floating]]
+
+
+def initial(graph: Graph, seed: int) -> Arrays:
+    """Return the first weights of a net (float32), fixed by ``seed`` and the weights' names."""
+    return {
+        name: part.init.sample(part.shape, part.fans, seed, name)
+        for name, part in graph.parts.items()
+    }
+
+
+def check_weights(graph: Graph, weights: Mapping[str, npt.ArrayLike]) -> Arrays:
+    """Return weights as float arrays, in the net's order, if they fit the net exactly.
+
+    Raises
+    ------
+    WeightsError
+        If a name is missing or foreign, a shape differs, or a value is not finite.
+    """
+    shapes = {name: part.shape for name, part in graph.parts.items()}
+    return _fit(shapes, weights, "weights")
+
+
+def check_state(
+    graph: Graph, slots: tuple[str, ...], state: Mapping[str, npt.ArrayLike]
+) -> Arrays:
+    """Return optimizer state ``layer.part/slot → array`` if it fits the net and the optimizer.
+
+    Raises
+    ------
+    WeightsError
+        If a name is missing or foreign, a shape differs, or a value is not finite.
+    """
+    shapes = {
+        f"{name}/{slot}": part.shape
+        for name, part in graph.parts.items()
+        if part.trainable
+        for slot in slots
+    }
+    return _fit(shapes, state, "optimizer state")
+
+
+def _fit(
+    shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, npt.ArrayLike], what: str
+) -> Arrays:
+    arrays = {name: np.asarray(value) for name, value in given.items()}
+    problems = [f"{name} {shape} is missing" for name, shape in shapes.items() if name not in arrays]
+    problems += [f"{name} is not in the net" for name in arrays if name not in shapes]
+    for name, shape in shapes.items():
+        if name not in arrays:
+            continue
+        if arrays[name].shape != shape:
+            problems.append(f"{name} has shape {arrays[name].shape}, the net needs {shape}")
+        elif arrays[name].dtype.kind not in "fiu":
+            problems.append(f"{name} holds {arrays[name].dtype}, not numbers")
+        elif not np.isfinite(arrays[name]).all():
+            problems.append(f"{name} holds values that are not finite")
+    if problems:
+        message = f"these {what} do not fit the net:\n" + "\n".join(f"  - {p}" for p in problems)
+        raise WeightsError(message)
+    return {name: np.asarray(arrays[name], dtype=_float(arrays[name])) for name in shapes}
+
+
+def _float(array: npt.NDArray[np.generic]) -> type:
+    return np.float64 if array.dtype == np.float64 else np.float32
