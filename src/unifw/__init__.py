@@ -1,0 +1,27 @@
+"""unifw: describe a net once; train and ship it on PaddlePaddle, MindSpore, MegEngine or NumPy."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+from unifw import errors
+from unifw.model import Model, load
+from unifw.registry import backend_names as backends
+from unifw import initializers, layers, losses, metrics, optimizers
+from unifw.spec.graph import Graph, Input, Sequential
+
+__all__ = [
+    "Graph",
+    "Input",
+    "Model",
+    "Sequential",
+    "__version__",
+    "backends",
+    "errors",
+    "initializers",
+    "layers",
+    "load",
+    "losses",
+    "metrics",
+    "optimizers",
+]

@@ -1,0 +1,528 @@
+"""What users hold: a net, live on one backend, with how to train and measure it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+import unifw
+from unifw import checkpoint, registry
+from unifw.backend import Epoch, Options, Plan, Session
+from unifw.data import Data, check_inputs, check_training, class_weighted, split
+from unifw.errors import DataError, SpecError, Unsupported
+from unifw.measures.losses import per_sample
+from unifw.measures.metrics import meter
+from unifw.progress import display
+from unifw.spec import check, layers
+from unifw.spec.graph import Graph
+from unifw.spec.losses import CrossEntropy, Loss, loss
+from unifw.spec.metrics import Metric, metric
+from unifw.spec.optimizers import optimizer
+from unifw.weights import Arrays, check_state, check_weights, initial
+
+if TYPE_CHECKING:
+    from unifw.export import ExportReport
+
+__all__ = ["Model", "load"]
+
+Array = npt.NDArray[Any]
+History = dict[str, list[float]]
+
+
+class Model:
+    """A net, live on a backend.
+
+    Parameters
+    ----------
+    net : Graph
+        The description: ``uf.Sequential`` or ``uf.Graph``.
+    backend : str
+        ``"numpy"`` (default), ``"paddle"``, ``"mindspore"``, ``"megengine"`` or a plugin's name.
+    loss : str, Loss, or one for each output, optional
+        ``"cross_entropy"``, ``"binary_cross_entropy"``, ``"mse"``, ``"mae"``, ``"huber"`` or an
+        instance; a list by output or a dict by output name for several outputs (the losses add up).
+        A model without one only predicts.
+    optimizer : str or Optimizer
+        ``"sgd"``, ``"adam"`` (default), ``"adamw"``, ``"rmsprop"``, ``"adagrad"`` or an instance.
+    metrics : sequence of str or Metric, or dict by output name
+        What to measure besides the loss; a sequence applies to every output.
+    seed : int
+        Fixes initial weights, shuffles and dropout masks, the same on every backend; default 0.
+    device : str
+        As the framework spells it, for example ``"gpu:0"``; default ``"cpu"``.
+    dtype : {"float32", "float64"}
+        Default ``"float32"``; float64 on NumPy.
+    weights : mapping of str to array, optional
+        To start from instead of fresh ones.
+
+    Raises
+    ------
+    SpecError
+        If an option is wrong, or the loss does not go with the net.
+    NotInstalled, VersionUnsupported, Clash, DeviceUnavailable, Unsupported
+        If the backend cannot be used, or cannot run this net.
+    """
+
+    def __init__(
+        self,
+        net: Graph,
+        backend: str = "numpy",
+        *,
+        loss: Any = None,
+        optimizer: Any = "adam",
+        metrics: Any = (),
+        seed: int = 0,
+        device: str = "cpu",
+        dtype: str = "float32",
+        weights: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> None:
+        if not isinstance(net, Graph):
+            message = f"net must be a uf.Sequential or uf.Graph, got {net!r}"
+            raise SpecError(message)
+        self._net = net
+        self._metrics = _metrics(net, metrics)
+        self._options = Options(
+            losses=_losses(net, loss),
+            optimizer=_optimizer(optimizer),
+            device=_text("device", device),
+            dtype=check.choice("dtype", dtype, ("float32", "float64")),
+            seed=check.count("seed", seed, least=0),
+        )
+        self._backend = registry.backend(backend)
+        first = initial(net, seed) if weights is None else check_weights(net, weights)
+        self._session = self._backend.open(net, self._options, first)
+        self._history: History = {}
+        self._epoch = 0
+
+    # -------------------------------------------------------------- what it is
+
+    @property
+    def net(self) -> Graph:
+        """The description."""
+        return self._net
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend."""
+        return self._backend.name
+
+    @property
+    def device(self) -> str:
+        """The device, as the framework spells it."""
+        return self._options.device
+
+    @property
+    def session(self) -> Session:
+        """The live session of the backend."""
+        return self._session
+
+    @property
+    def history(self) -> History:
+        """One list of numbers per epoch for ``"loss"``, each metric, and both with ``"val_"``."""
+        return self._history
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained so far, on whatever backends."""
+        return self._epoch
+
+    @property
+    def native(self) -> Any:
+        """The framework's own object (``paddle.nn.Layer``, ``mindspore.nn.Cell`` …), live."""
+        return self._session.native
+
+    def __repr__(self) -> str:
+        count = f"{self._net.parameter_count:,}"
+        return f"<Model {self._net.name!r} on {self.backend}, {count} parameters, epoch {self._epoch}>"
+
+    # -------------------------------------------------------------- training
+
+    def fit(  # noqa: PLR0913 - the words of Keras, each with a meaning of its own
+        self,
+        x: Any,
+        y: Any,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        validation_data: Sequence[Any] | None = None,
+        validation_split: float | None = None,
+        shuffle: bool = True,
+        sample_weight: npt.ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        verbose: int = 1,
+    ) -> History:
+        """Train; called again, it continues where it stopped.
+
+        Parameters
+        ----------
+        x, y : array, or a list or dict of arrays for several inputs or outputs
+            Inputs and targets, one row per sample.
+        epochs : int
+            How many epochs to add; default 1.
+        batch_size : int
+            Default 32; the last batch of an epoch may be short.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Evaluated after each epoch into ``history["val_loss"]`` …
+        validation_split : float, optional
+            Share of the rows, taken from the end, to validate on instead.
+        shuffle : bool
+            Whether each epoch takes the rows in a new order, fixed by the seed; default ``True``.
+        sample_weight : array of shape (n,), optional
+            What each sample weighs in the loss.
+        class_weight : dict of int to float, optional
+            What each class weighs in the loss; multiplies ``sample_weight``.
+        verbose : {0, 1, 2}
+            0 shows nothing, 1 (default) a bar on a terminal, 2 a line per epoch anywhere.
+
+        Returns
+        -------
+        dict of str to list of float
+            ``model.history``, extended by one number per epoch.
+
+        Raises
+        ------
+        DataError
+            If the data do not fit the net or the loss; nothing has been trained then.
+        """
+        data = self._training_data(x, y, sample_weight)
+        if class_weight is not None:
+            data = class_weighted(data, class_weight, self._options.losses).cast(self._options.dtype)
+        if validation_data is not None and validation_split is not None:
+            message = "give validation_data or validation_split, not both"
+            raise SpecError(message)
+        held_out = None
+        if validation_split is not None:
+            data, held_out = split(data, check.number("validation_split", validation_split))
+        elif validation_data is not None:
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                message = "validation_data must be (x, y) or (x, y, sample_weight)"
+                raise DataError(message)
+            held_out = self._training_data(*validation_data)
+        plan = Plan(
+            first=self._epoch,
+            last=self._epoch + check.count("epochs", epochs, least=0),
+            batch_size=check.count("batch_size", batch_size),
+            shuffle=check.flag("shuffle", shuffle),
+            metrics=tuple(zip(self._metrics, self._probabilities, strict=True)),
+        )
+        with display(verbose) as shown:
+            for epoch in self._session.fit(data, plan, shown.step):
+                logs = self._logs(epoch)
+                if held_out is not None:
+                    judged = self._evaluate(held_out, plan.batch_size)
+                    logs |= {f"val_{name}": value for name, value in judged.items()}
+                self._remember(logs)
+                shown.epoch(self._epoch, plan.last, logs)
+        return self._history
+
+    def _remember(self, logs: Mapping[str, float]) -> None:
+        for name, value in logs.items():
+            # A number that begins late (validation added in a second call) starts with blanks, so
+            # that every list has one place per epoch.
+            self._history.setdefault(name, [float("nan")] * self._epoch).append(value)
+        self._epoch += 1
+        for values in self._history.values():
+            values.extend([float("nan")] * (self._epoch - len(values)))
+
+    def _logs(self, epoch: Epoch) -> dict[str, float]:
+        values = (v for column in epoch.metrics for v in column)
+        return {"loss": epoch.loss} | dict(zip(self._keys, values, strict=True))
+
+    # -------------------------------------------------------------- using
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int = 256,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> dict[str, float]:
+        """Return the loss and the metrics on data, ``"loss"`` first, computed in float64 by NumPy.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As in ``fit``; the weights count in the loss, the metrics are unweighted.
+        batch_size : int
+            Default 256; does not change the result.
+        """
+        data = self._training_data(x, y, sample_weight)
+        return self._evaluate(data, check.count("batch_size", batch_size))
+
+    def _evaluate(self, data: Data, batch_size: int) -> dict[str, float]:
+        columns = [
+            [meter(m, probabilities=p) for m in column]
+            for column, p in zip(self._metrics, self._probabilities, strict=True)
+        ]
+        total, start = 0.0, 0
+        for outs in self._session.predict(data.xs, batch_size):
+            rows = slice(start, start + len(outs[0]))
+            start = rows.stop
+            batch = data.take(rows)
+            weights = np.ones(len(batch)) if batch.weights is None else batch.weights
+            for column, out, y, rule in zip(
+                columns, outs, batch.ys, self._options.losses, strict=True
+            ):
+                total += float(per_sample(rule, out.astype(np.float64), y) @ weights)
+                for single in column:
+                    single.update(out, y)
+        whole = len(data) if data.weights is None else float(data.weights.sum())
+        values = [single.result() for column in columns for single in column]
+        return {"loss": total / whole} | dict(zip(self._keys, values, strict=True))
+
+    def predict(self, x: Any, *, batch_size: int = 256) -> Any:
+        """Return the outputs, in the order of the rows.
+
+        Parameters
+        ----------
+        x : array, or a list or dict of arrays for several inputs
+            Any number of rows.
+        batch_size : int
+            Default 256; does not change the result.
+
+        Returns
+        -------
+        ndarray, or tuple of ndarray for several outputs
+            Of shape ``(n, *out_shape)``, in the model's dtype.
+        """
+        xs = Data(check_inputs(self._net, x)).cast(self._options.dtype).xs
+        size = check.count("batch_size", batch_size)
+        columns = zip(*self._session.predict(xs, size), strict=True)
+        outs = tuple(np.concatenate(column) for column in columns)
+        return outs if len(outs) > 1 else outs[0]
+
+    # -------------------------------------------------------------- moving
+
+    @property
+    def weights(self) -> Arrays:
+        """A copy of all weights: ``layer.part → ndarray`` in the neutral layout."""
+        return self._session.weights()
+
+    def load_weights(self, weights: Mapping[str, npt.ArrayLike]) -> None:
+        """Set all weights; optimizer state and position stay.
+
+        Raises
+        ------
+        WeightsError
+            If a name is missing or foreign, or a shape differs; nothing has changed then.
+        """
+        self._session.load(check_weights(self._net, weights))
+
+    def to(self, backend: str, *, device: str = "cpu") -> Model:
+        """Return the same model on another backend; it goes on as if nothing had happened.
+
+        Weights, optimizer state, position in training and history travel; this model stays as it is.
+        """
+        return _restore(self._checkpoint(), backend, device)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all there is to go on with, on any backend, into one safetensors file.
+
+        The file at ``path`` is replaced only by a whole new one.
+        """
+        checkpoint.write(path, self._checkpoint())
+
+    def export(self, path: str | os.PathLike[str], **options: Any) -> ExportReport:
+        """Write the net for another runtime, by the file's ending, and check it there.
+
+        Parameters
+        ----------
+        path : path
+            ``.onnx`` for now.
+        **options
+            ``format``, ``verify``, ``tolerance``, ``batch_sizes``, ``opset``: see
+            ``unifw.export.export``.
+
+        Raises
+        ------
+        ExportMismatch
+            If the file computes other numbers than the model; no file is left behind.
+        """
+        from unifw.export import export
+
+        return export(
+            self._net,
+            self.weights,
+            path,
+            predict=self._session.forward,
+            metadata=self._provenance(),
+            **options,
+        )
+
+    def _provenance(self) -> dict[str, str]:
+        return {
+            "unifw": unifw.__version__,
+            "net": self._net.name,
+            "backend": self.backend,
+            "framework": f"{self._backend.title} {self._backend.version}",
+            "device": self.device,
+        }
+
+    def _checkpoint(self) -> checkpoint.Checkpoint:
+        return checkpoint.Checkpoint(
+            graph=self._net,
+            losses=self._options.losses,
+            optimizer=self._options.optimizer,
+            metrics=self._metrics,
+            seed=self._options.seed,
+            epoch=self._epoch,
+            step=self._session.steps,
+            dtype=self._options.dtype,
+            weights=self._session.weights(),
+            state=self._session.state(),
+            history={name: list(values) for name, values in self._history.items()},
+            provenance=self._provenance(),
+        )
+
+    # -------------------------------------------------------------- inside
+
+    def _training_data(self, x: Any, y: Any, sample_weight: Any = None) -> Data:
+        if not self._options.losses:
+            message = "the model has no loss: give one, as in uf.Model(net, loss='cross_entropy')"
+            raise SpecError(message)
+        data = check_training(self._net, self._options.losses, x, y, sample_weight)
+        return data.cast(self._options.dtype)
+
+    @property
+    def _probabilities(self) -> tuple[bool, ...]:
+        ends = (_last_layer(self._net, name) for name in self._net.outputs)
+        return tuple(type(end) in (layers.Softmax, layers.Sigmoid) for end in ends)
+
+    @property
+    def _keys(self) -> list[str]:
+        several = len(self._net.outputs) > 1
+        return [
+            f"{name}_{m.key}" if several else m.key
+            for name, column in zip(self._net.outputs, self._metrics, strict=True)
+            for m in column
+        ]
+
+
+def load(
+    path: str | os.PathLike[str], backend: str | None = None, *, device: str = "cpu"
+) -> Model:
+    """Read a model that ``Model.save`` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    backend : str, optional
+        Where it shall live now; default the one it was saved on.
+    device : str
+        Default ``"cpu"``.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, truncated, foreign or too new.
+    NotInstalled, Unsupported …
+        If the backend cannot be used.
+    """
+    stored = checkpoint.read(path)
+    return _restore(stored, backend or stored.provenance.get("backend", "numpy"), device)
+
+
+def _restore(stored: checkpoint.Checkpoint, backend: str, device: str) -> Model:
+    model = Model(
+        stored.graph,
+        backend,
+        loss=stored.losses or None,
+        optimizer=stored.optimizer,
+        metrics=dict(zip(stored.graph.outputs, stored.metrics, strict=True)),
+        seed=stored.seed,
+        device=device,
+        dtype=stored.dtype,
+        weights=stored.weights,
+    )
+    state = check_state(stored.graph, stored.optimizer.slots, stored.state)
+    model._session.load_state(state)  # noqa: SLF001 - a second constructor of the class
+    model._session.steps = stored.step  # noqa: SLF001
+    model._epoch = stored.epoch  # noqa: SLF001
+    model._history = {k: list(v) for k, v in stored.history.items()}  # noqa: SLF001
+    return model
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    message = f"{name} must be a text such as 'cpu', got {value!r}"
+    raise SpecError(message)
+
+
+def _optimizer(given: Any) -> Any:
+    return optimizer(given)
+
+
+def _by_output(net: Graph, given: Any, what: str) -> list[Any]:
+    """Spread what was given by dict, by list, or once for all, over the net's outputs."""
+    if isinstance(given, Mapping):
+        if sorted(given) != sorted(net.outputs):
+            message = f"{what} names {sorted(given)}, the net's outputs are {list(net.outputs)}"
+            raise SpecError(message)
+        return [given[name] for name in net.outputs]
+    return [given] * len(net.outputs)
+
+
+def _losses(net: Graph, given: Any) -> tuple[Loss, ...]:
+    if given is None:
+        return ()
+    if isinstance(given, (list, tuple)):
+        if len(given) != len(net.outputs):
+            message = f"{len(given)} losses for {len(net.outputs)} outputs {list(net.outputs)}"
+            raise SpecError(message)
+        spread = list(given)
+    else:
+        spread = _by_output(net, given, "loss")
+    losses = tuple(map(loss, spread))
+    for name, shape, rule in zip(net.outputs, net.out_shapes, losses, strict=True):
+        _check_loss(net, name, shape, rule)
+    return losses
+
+
+def _check_loss(net: Graph, name: str, shape: tuple[int, ...], rule: Loss) -> None:
+    end = _last_layer(net, name)
+    if rule.logits and type(end) in (layers.Softmax, layers.Sigmoid):
+        message = (
+            f"{type(rule).__name__} takes logits, but output {name!r} ends in {end!r}; leave that "
+            "layer out (predict then gives logits), or the net learns poorly and slowly"
+        )
+        raise SpecError(message)
+    if isinstance(rule, CrossEntropy):
+        place = rule.axis - 1 if rule.axis > 0 else len(shape) + rule.axis
+        if not 0 <= place < len(shape):
+            message = f"{rule!r}: output {name!r} of shape (n, {shape}) has no such axis"
+            raise SpecError(message)
+        if shape[place] == 1:
+            message = (
+                f"cross_entropy over a single class is always zero: output {name!r} has one; use "
+                "binary_cross_entropy, or two classes"
+            )
+            raise SpecError(message)
+
+
+def _last_layer(net: Graph, name: str) -> layers.Layer | None:
+    """Return the layer that makes an output, looking through those that only move values."""
+    placed = {p.name: p for p in net.walk}
+    moving = (layers.Flatten, layers.Reshape, layers.Permute)
+    while name in placed and isinstance(placed[name].layer, moving):
+        name = placed[name].sources[0]
+    return placed[name].layer if name in placed else None
+
+
+def _metrics(net: Graph, given: Any) -> tuple[tuple[Metric, ...], ...]:
+    columns = []
+    for column in _by_output(net, given, "metrics"):
+        single = isinstance(column, (str, Metric)) or not isinstance(column, Iterable)
+        found = tuple(map(metric, [column] if single else column))
+        keys = [m.key for m in found]
+        if len(set(keys)) < len(keys):
+            message = f"metrics of the same name: {keys}"
+            raise SpecError(message)
+        columns.append(found)
+    return tuple(columns)
