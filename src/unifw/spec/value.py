@@ -20,22 +20,30 @@ class Value:
     family: ClassVar[str] = "value"
 
     def __repr__(self) -> str:
+        """Print it as a person would write it: no needless fields, ``3`` rather than ``(3, 3)``."""
         shown = []
         positional = True
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+        for field in sorted(dataclasses.fields(self), key=lambda field: field.kw_only):
             required = field.default is dataclasses.MISSING
-            if field.kw_only:
-                if value != field.default:
-                    shown.append(f"{field.name}={_brief(value)}")
+            if not required and self._stays_with(field, field.default):
                 continue
-            if required and positional:
-                shown.append(_brief(value))
-                continue
-            positional = False
-            if value != field.default:
-                shown.append(f"{field.name}={_brief(value)}")
+            positional = positional and required
+            shown.append(("" if positional else f"{field.name}=") + self._brief(field))
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _brief(self, field: dataclasses.Field[Any]) -> str:
+        value = shorter = getattr(self, field.name)
+        while isinstance(shorter, tuple) and len(set(shorter)) == 1:
+            shorter = shorter[0]
+            value = shorter if self._stays_with(field, shorter) else value
+        return repr(value)
+
+    def _stays_with(self, field: dataclasses.Field[Any], value: Any) -> bool:
+        """Tell whether this would be the same value with something else written in a field."""
+        try:
+            return self.replace(**{field.name: value}) == self
+        except SpecError:
+            return False
 
     def to_data(self) -> dict[str, Any]:
         """Return plain JSON data: ``{"kind": class name, field: value …}``."""
@@ -54,13 +62,6 @@ class Value:
         """Store normalised field values; only for use in ``__post_init__``."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
-
-
-def _brief(value: Any) -> str:
-    """Print a value as a person would write it: ``3`` rather than ``(3, 3)``."""
-    if isinstance(value, tuple) and len(value) > 1 and len(set(value)) == 1:
-        return _brief(value[0])
-    return repr(value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,127 @@
+"""Running a case on a backend and on the reference, and measuring how far apart they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unifw import registry
+from unifw.backend import Options, Plan, Session
+from unifw.data import Data
+from unifw.spec.graph import Graph
+from unifw.spec.initializers import random_state
+from unifw.spec.losses import Loss
+from unifw.spec.optimizers import SGD, Optimizer
+from unifw.testing.cases import NETS, OPTIMIZERS
+from unifw.weights import Arrays, initial
+
+__all__ = [
+    "REFERENCE",
+    "apart",
+    "curve",
+    "digits",
+    "gradients",
+    "opened",
+    "reference_curve",
+    "rough_weights",
+]
+
+REFERENCE = ("numpy", "float64")
+Array = npt.NDArray[Any]
+
+
+@contextmanager
+def opened(  # noqa: PLR0913 - one word for each thing a session is opened with
+    backend: str,
+    graph: Graph,
+    losses: tuple[Loss, ...] = (),
+    optimizer: Optimizer | None = None,
+    *,
+    weights: Mapping[str, Array] | None = None,
+    dtype: str = "float32",
+    seed: int = 0,
+) -> Iterator[Session]:
+    """Open a session for a while; weights are ``rough_weights`` unless given."""
+    options = Options(losses, optimizer or SGD(1.0), dtype=dtype, seed=seed)
+    given = rough_weights(graph) if weights is None else weights
+    session = registry.backend(backend).open(graph, options, given)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def rough_weights(graph: Graph) -> Arrays:
+    """Return weights with no zeros or ones that would hide a mistake; those of probes stay zero."""
+    weights = initial(graph, 0)
+    for name, value in weights.items():
+        if not name.startswith("probe"):
+            noise = random_state("rough", name).uniform(0.05, 0.3, value.shape)
+            weights[name] = (value + noise).astype(np.float32)
+    return weights
+
+
+def apart(found: Any, wanted: Any) -> float:
+    """Return the largest difference, relative to the largest wanted value where that exceeds 1."""
+    a, b = np.asarray(found, dtype=np.float64), np.asarray(wanted, dtype=np.float64)
+    if a.shape != b.shape:
+        message = f"shape {a.shape} instead of {b.shape}"
+        raise AssertionError(message)
+    if not np.isfinite(a).all():
+        message = "values that are not finite"
+        raise AssertionError(message)
+    return float(np.abs(a - b).max(initial=0) / max(1.0, np.abs(b).max(initial=0)))
+
+
+def gradients(
+    session: Session, batch: Data, masks: Mapping[str, Array] | None = None
+) -> tuple[float, Arrays]:
+    """Return the loss of one batch, and all gradients, as one step of plain descent shows them.
+
+    The session's optimizer must be ``SGD(1.0)``: gradients are what the weights lost. For weights
+    that are not trained (running statistics) their new value is returned.
+    """
+    before = session.weights()
+    loss, _ = session.train_batch(batch, (1.0,), masks or {})
+    value = float(session.host(loss))
+    after = session.weights()
+    parts = session.graph.parts
+    return value, {
+        name: before[name].astype(np.float64) - after[name] if parts[name].trainable else after[name]
+        for name in before
+    }
+
+
+@cache
+def digits(dtype: str = "float32") -> Data:
+    """Return scikit-learn's 1797 handwritten digits: ``(n, 1, 8, 8)`` in [0, 1] and their class."""
+    from sklearn.datasets import load_digits
+
+    loaded = load_digits()
+    x = (loaded.images[:, None] / 16).astype(dtype)
+    return Data((x,), (loaded.target.astype(np.int64),))
+
+
+def curve(session: Session, data: Data, steps: int, batch_size: int = 64) -> Array:
+    """Return the losses of the first steps of training, shuffled as ``fit`` does it."""
+    per_epoch = -(-len(data) // batch_size)
+    plan = Plan(0, -(-steps // per_epoch), batch_size)
+    losses: list[Array] = [epoch.losses for epoch in session.fit(data, plan)]
+    return np.concatenate(losses)[:steps]
+
+
+@cache
+def reference_curve(net: str, optimizer: str, loss: Loss, steps: int) -> Array:
+    """Return the curve of NumPy in float64; worked out once per net and optimizer."""
+    backend, dtype = REFERENCE
+    graph = NETS[net]
+    first = initial(graph, 0)
+    with opened(
+        backend, graph, (loss,), OPTIMIZERS[optimizer], weights=first, dtype=dtype
+    ) as session:
+        return curve(session, digits(dtype), steps)

@@ -1,0 +1,517 @@
+"""The tests of the conformance suite; each takes the backend that ``--backend`` names.
+
+Everything is judged by NumPy in float64, most of it also by formulas written out here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import unifw as uf
+from unifw import layers as L
+from unifw import losses, optimizers
+from unifw.backend import Options, Plan
+from unifw.data import Data
+from unifw.errors import DeviceUnavailable
+from unifw.initializers import Constant
+from unifw.randomness import dropout_masks
+from unifw.spec.graph import Graph, Input, Sequential
+from unifw.testing.cases import LAYERS, LOSSES, NETS, OPTIMIZERS, ROWS, LayerCase, LossCase
+from unifw.testing.compare import (
+    REFERENCE,
+    apart,
+    curve,
+    digits,
+    gradients,
+    opened,
+    reference_curve,
+    rough_weights,
+)
+from unifw.weights import initial
+
+FORWARD, GRADIENT, CURVE = 1e-5, 1e-4, 1e-4
+STEPS = 100
+CROSS_ENTROPY = losses.CrossEntropy()
+MSE = (losses.MSE(),)
+
+each_layer = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
+each_loss = pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
+each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+each_net = pytest.mark.parametrize("net", NETS)
+
+
+def judged(found: dict[str, Any], wanted: dict[str, Any], tolerance: float) -> None:
+    """Compare arrays by name, each relative to its own largest value."""
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        scale = max(float(np.abs(value).max(initial=0)), 1e-3)
+        assert apart(found[name] / scale, value / scale) <= tolerance, name
+
+
+# ------------------------------------------------------------------------ layers
+
+
+@each_layer
+def test_layer_forward(backend: str, case: LayerCase) -> None:
+    with opened(backend, case.graph) as session:
+        (found,) = session.forward(case.inputs())
+    with opened(REFERENCE[0], case.graph, dtype=REFERENCE[1]) as reference:
+        (wanted,) = reference.forward(Data(case.inputs()).cast(REFERENCE[1]).xs)
+    assert found.dtype == np.float32
+    assert apart(found, wanted) <= FORWARD
+
+
+@each_layer
+def test_layer_gradients(backend: str, case: LayerCase) -> None:
+    graph = case.probed
+    target = np.random.RandomState(1).standard_normal((ROWS, *graph.out_shapes[0]))
+    batch = Data(case.probed_inputs(), (target.astype(np.float32),))
+    masks = dropout_masks(graph, 0, 1, ROWS)
+    with opened(backend, graph, MSE) as session:
+        loss, found = gradients(session, batch, masks)
+    with opened(REFERENCE[0], graph, MSE, dtype=REFERENCE[1]) as reference:
+        wanted_loss, wanted = gradients(reference, batch.cast(REFERENCE[1]), masks)
+    assert apart(loss, wanted_loss) <= FORWARD
+    judged(found, wanted, GRADIENT)
+
+
+# ------------------------------------------------------------------------ losses
+
+
+def loss_on(backend: str, dtype: str, case: LossCase, shares: Any) -> tuple[float, dict[str, Any]]:
+    batch = Data(case.inputs(), (case.target(),), shares).cast(dtype)
+    with opened(backend, case.graph, (case.loss,), dtype=dtype) as session:
+        return gradients(session, batch)
+
+
+@each_loss
+@pytest.mark.parametrize("weighted", [False, True], ids=["mean", "weighted"])
+def test_loss(backend: str, case: LossCase, weighted: bool) -> None:  # noqa: FBT001 - a parameter
+    shares = np.array([0.1, 0.0, 0.4, 0.3, 0.2], dtype=np.float32) if weighted else None
+    loss, found = loss_on(backend, "float32", case, shares)
+    wanted_loss, wanted = loss_on(*REFERENCE, case, shares)
+    assert abs(loss - wanted_loss) <= FORWARD * max(1, abs(wanted_loss))
+    judged(found, wanted, GRADIENT)
+
+
+# ------------------------------------------------------------------------ whole curves
+
+
+@each_optimizer
+@each_net
+def test_curve(backend: str, net: str, optimizer: str) -> None:
+    graph = NETS[net]
+    with opened(
+        backend, graph, (CROSS_ENTROPY,), OPTIMIZERS[optimizer], weights=initial(graph, 0)
+    ) as session:
+        found = curve(session, digits(), STEPS)
+    wanted = reference_curve(net, optimizer, CROSS_ENTROPY, STEPS)
+    assert float(np.max(np.abs(found - wanted) / wanted)) <= CURVE
+
+
+# ------------------------------------------------------------------------ optimizers, by formulas
+
+ONE = Sequential([L.Dense(1, bias=False, weight_init=Constant(0.5))], input_shape=2, name="one")
+SLOPES = (0.3, -0.04), (0.1, 0.2), (-0.2, 0.05), (0.05, -0.1)
+
+
+def walked(backend: str, optimizer: optimizers.Optimizer, slopes: Any = SLOPES) -> Any:
+    """Return two weights that began at 0.5, after a step for each pair of given gradients.
+
+    With inputs x, a single row, and a target one below the output, MAE has the gradient x.
+    """
+    with opened(backend, ONE, (losses.MAE(),), optimizer, weights=initial(ONE, 0)) as session:
+        for slope in slopes:
+            x = np.array([slope], dtype=np.float32)
+            session.take_step(Data((x,), (session.forward((x,))[0] - 1,)))
+        return session.weights()["dense.weight"][:, 0]
+
+
+def stepped(rule: Any) -> Any:
+    """Return what a rule ``(t, g, memory) -> step`` makes of the same gradients, in plain floats."""
+    weights = []
+    for column in zip(*SLOPES, strict=True):
+        weight, memory = 0.5, {"v": 0.0, "m": 0.0}
+        for t, g in enumerate(column, start=1):
+            weight -= rule(t, g, memory)
+        weights.append(weight)
+    return weights
+
+
+def test_nesterov_looks_ahead(backend: str) -> None:
+    # mindspore 2.10: nn.Momentum ignores use_nesterov on CPU.
+    def rule(t: int, g: float, m: dict[str, float]) -> float:
+        m["v"] = 0.9 * m["v"] + g
+        return 0.1 * (g + 0.9 * m["v"])
+
+    found = walked(backend, optimizers.SGD(0.1, 0.9, nesterov=True))
+    assert found == pytest.approx(stepped(rule), abs=2e-6)
+
+
+def test_adam_epsilon_is_outside_the_root_and_unscaled(backend: str) -> None:
+    # mindspore 2.10: the "epsilon hat" form, an epsilon 31 times larger at step 1.
+    def rule(t: int, g: float, m: dict[str, float]) -> float:
+        m["m"] = 0.9 * m["m"] + 0.1 * g
+        m["v"] = 0.999 * m["v"] + 0.001 * g * g
+        return 0.1 * m["m"] / (1 - 0.9**t) / ((m["v"] / (1 - 0.999**t)) ** 0.5 + 0.1)
+
+    found = walked(backend, optimizers.Adam(0.1, epsilon=0.1))
+    assert found == pytest.approx(stepped(rule), abs=2e-6)
+
+
+def test_adamw_decays_apart_from_the_gradient(backend: str) -> None:
+    # mindspore 2.10: nn.AdamWeightDecay has no bias correction.
+    found = walked(backend, optimizers.AdamW(0.1, weight_decay=0.5), [(0.3, -0.04)])
+    wanted = [0.5 * (1 - 0.05) - 0.1 * np.sign(g) for g in (0.3, -0.04)]
+    assert found == pytest.approx(wanted, abs=2e-6)
+
+
+def test_rmsprop_starts_from_zero_with_epsilon_outside(backend: str) -> None:
+    # paddle 3.3 and mindspore 2.10: epsilon inside the root; mindspore starts from one.
+    def rule(t: int, g: float, m: dict[str, float]) -> float:
+        m["v"] = 0.9 * m["v"] + 0.1 * g * g
+        return 0.1 * g / (m["v"] ** 0.5 + 0.1)
+
+    found = walked(backend, optimizers.RMSprop(0.1, 0.9, 0.1))
+    assert found == pytest.approx(stepped(rule), abs=2e-6)
+
+
+def test_rmsprop_momentum_is_without_the_rate(backend: str) -> None:
+    # paddle 3.3 keeps the rate inside the buffer: the same until the rate changes.
+    def rule(t: int, g: float, m: dict[str, float]) -> float:
+        m["v"] = 0.9 * m["v"] + 0.1 * g * g
+        m["m"] = 0.5 * m["m"] + g / (m["v"] ** 0.5 + 0.1)
+        return 0.1 * m["m"]
+
+    found = walked(backend, optimizers.RMSprop(0.1, 0.9, 0.1, 0.5))
+    assert found == pytest.approx(stepped(rule), abs=2e-6)
+
+
+def test_adagrad_starts_from_zero_with_epsilon_outside(backend: str) -> None:
+    # mindspore 2.10 starts from 0.1; megengine 1.13 has epsilon inside the root.
+    def rule(t: int, g: float, m: dict[str, float]) -> float:
+        m["v"] += g * g
+        return 0.1 * g / (m["v"] ** 0.5 + 0.1)
+
+    found = walked(backend, optimizers.Adagrad(0.1, 0.1))
+    assert found == pytest.approx(stepped(rule), abs=2e-6)
+
+
+def test_clip_norm_scales_all_gradients_together(backend: str) -> None:
+    found = walked(backend, optimizers.SGD(1.0, clip_norm=0.1), [(3.0, -4.0)])
+    assert found == pytest.approx([0.5 - 0.06, 0.5 + 0.08], abs=2e-6)
+    small = walked(backend, optimizers.SGD(1.0, clip_norm=10.0), [(3.0, -4.0)])
+    assert small == pytest.approx([-2.5, 4.5], abs=2e-6)
+
+
+def test_clip_value_cuts_each(backend: str) -> None:
+    found = walked(backend, optimizers.SGD(1.0, clip_value=0.1), [(3.0, -0.04)])
+    assert found == pytest.approx([0.4, 0.54], abs=2e-6)
+
+
+# ------------------------------------------------------------------------ layers, by formulas
+
+
+def trained_on(backend: str, layers: list[Any], x: Any, **kwargs: Any) -> Any:
+    net = Sequential(layers, input_shape=x.shape[1:], **kwargs)
+    y = np.zeros((len(x), *net.out_shapes[0]), dtype=np.float32)
+    with opened(backend, net, MSE, optimizers.SGD(0.0), weights=initial(net, 0)) as session:
+        session.take_step(Data((x,), (y,)))
+        return session.weights(), session.forward((x,))[0]
+
+
+def test_batch_norm_keeps_the_unbiased_variance(backend: str) -> None:
+    # paddle 3.3 keeps the biased one: 0.25 lower for two rows.
+    x = np.array([[1.0], [3.0]], dtype=np.float32)
+    weights, out = trained_on(backend, [L.BatchNorm()], x)
+    assert weights["batch_norm.running_mean"] == pytest.approx([0.2])
+    assert weights["batch_norm.running_var"] == pytest.approx([0.9 + 0.1 * 2.0])
+    assert out[:, 0] == pytest.approx((x[:, 0] - 0.2) / np.sqrt(1.1 + 1e-5))
+
+
+def test_max_pool_gives_the_gradient_of_ties_to_the_first(backend: str) -> None:
+    # megengine 1.13 gives all of it to every tied element; digits are full of ties.
+    x, at = Input((1, 2, 2)), Input((1, 2, 2), "int")
+    table = L.Embedding(4, 1, weight_init=Constant(0.0))
+    net = Graph([x, at], L.MaxPool2D(2)(L.Add()(x, L.Reshape((1, 2, 2))(table(at)))))
+    positions = np.arange(4).reshape(1, 1, 2, 2)
+    image = np.array([[[[1.0, 2.0], [2.0, 2.0]]]], dtype=np.float32)
+    target = np.array([[[[1.0]]]], dtype=np.float32)
+    with opened(backend, net, (losses.MAE(),), weights=initial(net, 0)) as session:
+        _, found = gradients(session, Data((image, positions), (target,)))
+    assert found["embedding.weight"][:, 0] == pytest.approx([0, 1, 0, 0])
+
+
+def test_avg_pool_does_not_count_padding(backend: str) -> None:
+    # mindspore 2.10 counts it unless told otherwise.
+    net = Sequential([L.AvgPool1D(2, padding=1)], input_shape=(1, 2))
+    with opened(backend, net) as session:
+        (out,) = session.forward((np.ones((1, 1, 2), dtype=np.float32),))
+    assert out.reshape(-1) == pytest.approx([1, 1])
+
+
+def test_same_padding_puts_the_odd_one_at_the_end(backend: str) -> None:
+    # megengine 1.13 has no "same" padding.
+    weight = {"conv1d.weight": np.ones((1, 1, 2), dtype=np.float32)}
+    net = Sequential([L.Conv1D(1, 2, padding="same", bias=False)], input_shape=(1, 3))
+    with opened(backend, net, weights=weight) as session:
+        (out,) = session.forward((np.array([[[1, 2, 4]]], dtype=np.float32),))
+    assert out.reshape(-1) == pytest.approx([3, 6, 4])
+
+
+def test_dropout_within_branches_is_off_in_evaluation(backend: str) -> None:
+    x = Input((50,))
+    inner = L.Dropout(0.5)(L.Multiply()(L.Dropout(0.5)(x), x))
+    net = Graph(x, L.Add()(inner, x))
+    rows = np.linspace(-1, 1, 200, dtype=np.float32).reshape(4, 50)
+    with opened(backend, net, MSE) as session:
+        for _ in range(2):  # train → evaluate → train → evaluate
+            _, (out,) = session.take_step(Data((rows,), (rows,)))
+            dropped = session.host(out)
+            (kept,) = session.forward((rows,))
+            assert apart(kept, rows * rows + rows) <= FORWARD
+            assert apart(dropped, rows * rows + rows) > 0.1
+
+
+def test_train_evaluate_train_leaves_the_curve_alone(backend: str) -> None:
+    graph = NETS["lenet"]
+    data = digits().take(slice(0, 150))
+    found = []
+    for evaluates in (False, True):
+        with opened(backend, graph, (CROSS_ENTROPY,), optimizers.Adam()) as session:
+            steps = []
+            for start in range(0, 150, 50):
+                loss, _ = session.take_step(data.take(slice(start, start + 50)))
+                steps.append(float(session.host(loss)))
+                if evaluates:
+                    first = session.forward((data.xs[0][:50],))[0]
+                    again = session.forward((data.xs[0][:50],))[0]
+                    assert np.array_equal(first, again)
+            found.append(steps)
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+# ------------------------------------------------------------------------ nets
+
+
+def branching() -> Graph:
+    image, numbers = Input((1, 8, 8), name="image"), Input((3,), "int", name="numbers")
+    seen = L.GlobalAvgPool()(L.ReLU()(L.Conv2D(6, 3)(image)))
+    shared = L.Dense(6, name="shared")
+    looked = L.Flatten()(L.Embedding(5, 2)(numbers))
+    joined = L.Concatenate()(shared(seen), shared(L.Tanh()(looked)))
+    return Graph(
+        [image, numbers], [L.Dense(4, name="kind")(joined), L.Dense(1, name="size")(joined)]
+    )
+
+
+def branching_data(rows: int) -> Data:
+    draw = np.random.RandomState(3)
+    return Data(
+        (digits().xs[0][:rows], draw.randint(0, 5, (rows, 3)).astype(np.int64)),
+        (
+            draw.randint(0, 4, rows).astype(np.int64),
+            draw.standard_normal((rows, 1)).astype(np.float32),
+        ),
+        draw.random_sample(rows).astype(np.float32),
+    )
+
+
+def test_branches_shared_weights_several_inputs_and_outputs(backend: str) -> None:
+    net, data = branching(), branching_data(50)
+    both = (losses.CrossEntropy(0.1), losses.Huber(0.5))
+    plan = Plan(0, 2, 16, metrics=(((uf.metrics.Accuracy(),), False), ((uf.metrics.MAE(),), False)))
+    results = []
+    for name, dtype in ((backend, "float32"), REFERENCE):
+        with opened(name, net, both, optimizers.Adam(0.01), dtype=dtype) as session:
+            epochs = list(session.fit(data.cast(dtype), plan))
+            results.append((epochs, session.forward(data.cast(dtype).xs), session.weights()))
+    (found, outs, weights), (wanted, wanted_outs, wanted_weights) = results
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert mine.losses == pytest.approx(theirs.losses, rel=CURVE)
+        assert mine.metrics[0] == pytest.approx(theirs.metrics[0], abs=1e-6)
+        assert mine.metrics[1] == pytest.approx(theirs.metrics[1], rel=CURVE)
+    for mine_out, their_out in zip(outs, wanted_outs, strict=True):
+        assert apart(mine_out, their_out) <= GRADIENT
+    judged(weights, wanted_weights, 1e-3)
+
+
+def test_an_input_may_be_an_output(backend: str) -> None:
+    x = Input((3,))
+    net = Graph(x, [x, L.Dense(2)(x)])
+    rows = np.ones((2, 3), dtype=np.float32)
+    with opened(backend, net, MSE * 2) as session:
+        first, second = session.forward((rows,))
+        session.take_step(Data((rows,), (rows, np.zeros((2, 2), dtype=np.float32))))
+    assert np.array_equal(first, rows)
+    assert second.shape == (2, 2)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 67])
+def test_any_number_of_rows(backend: str, rows: int) -> None:
+    with opened(backend, NETS["lenet"]) as session:
+        x = digits().xs[0][:rows]
+        (found,) = session.forward((x,))
+        parts = np.concatenate([out for (out,) in session.predict((x,), 50)])
+    with opened(REFERENCE[0], NETS["lenet"], dtype=REFERENCE[1]) as reference:
+        (wanted,) = reference.forward((x.astype(np.float64),))
+    assert apart(found, wanted) <= FORWARD
+    assert apart(parts, wanted) <= FORWARD
+
+
+def test_a_batch_without_any_weight_changes_nothing(backend: str) -> None:
+    net = Sequential([L.Dense(2)], input_shape=3)
+    x = np.ones((4, 3), dtype=np.float32)
+    with opened(backend, net, MSE) as session:
+        before = session.weights()
+        loss, _ = session.take_step(Data((x,), (x[:, :2],), np.zeros(4, dtype=np.float32)))
+        assert float(session.host(loss)) == 0
+        judged(session.weights(), before, 0.0)
+
+
+def test_two_sessions_live_side_by_side(backend: str) -> None:
+    data = digits().take(slice(0, 64))
+    with opened(backend, NETS["mlp"], (CROSS_ENTROPY,), optimizers.Adam()) as alone:
+        wanted = [float(alone.host(alone.take_step(data)[0])) for _ in range(3)]
+    with (
+        opened(backend, NETS["mlp"], (CROSS_ENTROPY,), optimizers.Adam()) as one,
+        opened(backend, NETS["lenet"], (CROSS_ENTROPY,), optimizers.SGD(0.1)) as other,
+    ):
+        found = []
+        for _ in range(3):
+            found.append(float(one.host(one.take_step(data)[0])))
+            other.take_step(data)
+    assert found == pytest.approx(wanted, rel=1e-6)
+
+
+# ------------------------------------------------------------------------ weights and state
+
+
+def test_weights_come_back_as_they_went_in(backend: str) -> None:
+    weights = rough_weights(NETS["lenet"])
+    with opened(backend, NETS["lenet"], weights=weights) as session:
+        found = session.weights()
+        assert list(found) == list(weights)
+        for name, value in weights.items():
+            assert found[name].dtype == np.float32
+            assert np.array_equal(found[name], value), name
+        for value in found.values():
+            value[...] = 0  # what is given is a copy
+        judged(session.weights(), weights, 0.0)
+
+
+@each_net
+@pytest.mark.parametrize("way", ["to", "from"])
+@pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam-amsgrad", "rmsprop-centered-momentum"])
+def test_moving_in_mid_training_leaves_the_curve_unbroken(
+    backend: str, net: str, way: str, optimizer: str
+) -> None:
+    data = digits().take(slice(0, 230))
+    plans = (Plan(0, 1, 50), Plan(1, 2, 50))
+    found: list[float] = []
+    weights, state, steps = initial(NETS[net], 0), None, 0
+    for name, plan in zip(("numpy", backend) if way == "to" else (backend, "numpy"), plans,
+                          strict=True):  # fmt: skip
+        with opened(
+            name, NETS[net], (CROSS_ENTROPY,), OPTIMIZERS[optimizer], weights=weights
+        ) as session:
+            if state is not None:
+                session.load_state(state)
+            session.steps = steps
+            for epoch in session.fit(data, plan):
+                found += list(epoch.losses)
+            weights, state, steps = session.weights(), session.state(), session.steps
+    with opened(
+        REFERENCE[0], NETS[net], (CROSS_ENTROPY,), OPTIMIZERS[optimizer],
+        weights=initial(NETS[net], 0), dtype=REFERENCE[1],
+    ) as reference:  # fmt: skip
+        epochs = list(reference.fit(data.cast(REFERENCE[1]), Plan(0, 2, 50)))
+    wanted = np.concatenate([epoch.losses for epoch in epochs])
+    assert found == pytest.approx(wanted, rel=CURVE)
+
+
+def test_state_comes_back_as_it_went_in(backend: str) -> None:
+    net = NETS["lenet"]
+    draw = np.random.RandomState(0)
+    with opened(backend, net, (CROSS_ENTROPY,), optimizers.Adam(amsgrad=True)) as session:
+        empty = session.state()
+        assert all(not value.any() for value in empty.values())
+        given = {k: draw.random_sample(v.shape).astype(np.float32) for k, v in empty.items()}
+        session.load_state(given)
+        judged(session.state(), given, 0.0)
+        session.load_state(empty)
+        judged(session.state(), empty, 0.0)
+
+
+# ------------------------------------------------------------------------ the whole way
+
+
+def test_model_trains_saves_and_goes_on(backend: str, tmp_path: Any) -> None:
+    data = digits().take(slice(0, 300))
+    (x,), (y,) = data.xs, data.ys
+    layers = [L.Conv2D(4, 3), L.ReLU(), L.Dropout(0.3), L.Flatten(), L.Dense(10)]
+    net = Sequential(layers, input_shape=(1, 8, 8))
+
+    def begin(name: str) -> uf.Model:
+        return uf.Model(
+            net, name, loss="cross_entropy", optimizer=optimizers.SGD(0.05, 0.9),
+            metrics=["accuracy", "f1"], seed=3,
+        )  # fmt: skip
+
+    wanted = begin("numpy").fit(x, y, epochs=4, validation_split=0.2, verbose=0)
+    model = begin(backend)
+    model.fit(x, y, epochs=2, validation_split=0.2, verbose=0)
+    model.save(tmp_path / "half.unifw")
+    model = uf.load(tmp_path / "half.unifw")
+    assert model.backend == backend
+    model.fit(x, y, epochs=1, validation_split=0.2, verbose=0)
+    model = model.to("numpy")
+    found = model.fit(x, y, epochs=1, validation_split=0.2, verbose=0)
+    assert list(found) == list(wanted)
+    assert list(wanted) == ["loss", "accuracy", "f1", "val_loss", "val_accuracy", "val_f1"]
+    for name, values in wanted.items():
+        assert found[name] == pytest.approx(values, rel=1e-3), name
+
+
+def test_class_and_sample_weights_count(backend: str) -> None:
+    data = digits().take(slice(0, 130))
+    (x,), (y,) = data.xs, data.ys
+    found = [
+        uf.Model(NETS["mlp"], name, loss="cross_entropy", optimizer="sgd").fit(
+            x, y, epochs=2, batch_size=50, sample_weight=1 + y % 3,
+            class_weight={0: 0.0, 3: 4.0}, verbose=0,
+        )["loss"]
+        for name in (backend, "numpy")
+    ]  # fmt: skip
+    assert found[0] == pytest.approx(found[1], rel=CURVE)
+
+
+def test_export_computes_the_same(backend: str, tmp_path: Any) -> None:
+    model = uf.Model(NETS["lenet"], backend, loss="cross_entropy")
+    data = digits().take(slice(0, 64))
+    model.fit(data.xs[0], data.ys[0], verbose=0)
+    report = model.export(tmp_path / "lenet.onnx")
+    assert report.verified
+    assert report.metadata["backend"] == backend
+
+
+def test_unknown_devices_are_refused_with_those_that_are_there(backend: str) -> None:
+    with pytest.raises(DeviceUnavailable, match=r"abacus:7.*there are: .*cpu"):
+        uf.Model(NETS["mlp"], backend, device="abacus:7")
+    options = Options(device=uf.registry.backend(backend).devices()[0])
+    assert options.device == "cpu"
+
+
+def test_native_is_the_frameworks_own(backend: str) -> None:
+    with opened(backend, NETS["mlp"]) as session:
+        module = registry_module(backend)
+        held = session.native
+        values = list(held.values()) if isinstance(held, dict) else [held]
+        assert all(any(k.__module__.split(".")[0] == module for k in type(v).__mro__) for v in values)
+
+
+def registry_module(backend: str) -> str:
+    return uf.registry.backend(backend).module
