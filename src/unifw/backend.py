@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import sys
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +66,11 @@ class Options:
     device: str = "cpu"
     dtype: str = "float32"
     seed: int = 0
+
+    @property
+    def labelled(self) -> dict[str, Loss]:
+        """Every loss under the label by which messages name it: ``"loss CrossEntropy"``."""
+        return {f"loss {type(loss).__name__}": loss for loss in self.losses}
 
 
 @dataclass(frozen=True)
@@ -321,9 +327,26 @@ class Backend(ABC):
             )
             raise Clash(message)
 
+    def load(self) -> None:
+        """Import the framework, without the warnings that all of them give when imported.
+
+        Raises
+        ------
+        NotInstalled, VersionUnsupported, Clash
+            If it cannot be used here, or its import fails.
+        """
+        self.check()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                importlib.import_module(self.module)
+        except ImportError as err:
+            needs = f"Backend {self.name!r} needs {self.title} {self.version} whole"
+            raise NotInstalled(needs, self.name, str(err)) from err
+
     @abstractmethod
     def devices(self) -> tuple[str, ...]:
-        """Return the devices that are here, ``"cpu"`` first; imports the framework."""
+        """Return the devices that are here, ``"cpu"`` first; asked only after ``load``."""
 
     def gaps(self, graph: Graph, options: Options) -> list[str]:
         """Return a sentence for all that this backend cannot do of a net and its options."""
@@ -335,7 +358,7 @@ class Backend(ABC):
 
     @abstractmethod
     def missing(self, graph: Graph, options: Options) -> list[str]:
-        """Return a sentence for every layer and loss without a rule; imports the framework."""
+        """Return a sentence for every layer and loss without a rule; asked only after ``load``."""
 
     @abstractmethod
     def session(self, graph: Graph, options: Options) -> Session:
@@ -353,7 +376,7 @@ class Backend(ABC):
         Unsupported
             If a layer, loss or option cannot be done; names each and the reason.
         """
-        self.check()
+        self.load()
         gaps = self.gaps(graph, options)
         if gaps:
             instead = "Backend 'numpy' can run every net." if self.name != "numpy" else ""

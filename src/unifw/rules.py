@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from unifw.spec.graph import Graph
-from unifw.spec.losses import Loss
 from unifw.spec.value import Value
 
 __all__ = ["Reason", "Rules"]
@@ -60,9 +58,7 @@ class Rules:
             return None
         return self._gaps.get(kind, Reason.NOT_WRITTEN.value)
 
-    def gaps(self, graph: Graph, losses: Iterable[Loss] = ()) -> list[str]:
-        """Return a sentence for every layer and loss that cannot be built; empty when all can."""
-        named = [(f"{p.name} ({type(p.layer).__name__})", p.layer) for p in graph]
-        named += [(f"loss {type(loss).__name__}", loss) for loss in losses]
-        reasons = ((label, self.why_not(type(value))) for label, value in named)
+    def gaps(self, values: Mapping[str, Value]) -> list[str]:
+        """Return a sentence for every value, given by label, that cannot be built."""
+        reasons = ((label, self.why_not(type(value))) for label, value in values.items())
         return [f"{label}: {why}" for label, why in reasons if why is not None]

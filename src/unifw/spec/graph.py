@@ -152,6 +152,11 @@ class Graph:
         }
 
     @property
+    def labelled(self) -> dict[str, Layer]:
+        """Every layer under the label by which messages name it: ``"conv2d_1 (Conv2D)"``."""
+        return {f"{node.name} ({type(node.layer).__name__})": node.layer for node in self.nodes}
+
+    @property
     def in_shapes(self) -> tuple[Shape, ...]:
         """Shapes of the inputs, without the batch axis."""
         return tuple(node.shape for node in self.inputs)

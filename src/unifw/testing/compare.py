@@ -17,7 +17,6 @@ from unifw.spec.graph import Graph
 from unifw.spec.initializers import random_state
 from unifw.spec.losses import Loss
 from unifw.spec.optimizers import SGD, Optimizer
-from unifw.testing.cases import NETS, OPTIMIZERS
 from unifw.weights import Arrays, initial
 
 __all__ = [
@@ -98,12 +97,12 @@ def gradients(
 
 
 @cache
-def digits(dtype: str = "float32") -> Data:
-    """Return scikit-learn's 1797 handwritten digits: ``(n, 1, 8, 8)`` in [0, 1] and their class."""
+def digits() -> Data:
+    """Return scikit-learn's 1797 handwritten digits, ``(n, 1, 8, 8)`` in [0, 1], and their classes."""
     from sklearn.datasets import load_digits
 
     loaded = load_digits()
-    x = (loaded.images[:, None] / 16).astype(dtype)
+    x = (loaded.images[:, None] / 16).astype(np.float32)
     return Data((x,), (loaded.target.astype(np.int64),))
 
 
@@ -116,12 +115,9 @@ def curve(session: Session, data: Data, steps: int, batch_size: int = 64) -> Arr
 
 
 @cache
-def reference_curve(net: str, optimizer: str, loss: Loss, steps: int) -> Array:
+def reference_curve(graph: Graph, optimizer: Optimizer, loss: Loss, steps: int) -> Array:
     """Return the curve of NumPy in float64; worked out once per net and optimizer."""
     backend, dtype = REFERENCE
-    graph = NETS[net]
     first = initial(graph, 0)
-    with opened(
-        backend, graph, (loss,), OPTIMIZERS[optimizer], weights=first, dtype=dtype
-    ) as session:
-        return curve(session, digits(dtype), steps)
+    with opened(backend, graph, (loss,), optimizer, weights=first, dtype=dtype) as session:
+        return curve(session, digits().cast(dtype), steps)

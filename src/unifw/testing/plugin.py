@@ -36,7 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "backend" not in params or not hasattr(case, "graph"):
             continue
         losses = (case.loss,) if hasattr(case, "loss") else ()
-        gaps = registry.backend(params["backend"]).gaps(case.graph, Options(losses))
+        backend = registry.backend(params["backend"])
+        backend.load()
+        gaps = backend.gaps(case.graph, Options(losses))
         if gaps:
             mark = pytest.mark.xfail(strict=True, raises=Unsupported, reason="; ".join(gaps))
             item.add_marker(mark)

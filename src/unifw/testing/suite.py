@@ -19,7 +19,16 @@ from unifw.errors import DeviceUnavailable
 from unifw.initializers import Constant
 from unifw.randomness import dropout_masks
 from unifw.spec.graph import Graph, Input, Sequential
-from unifw.testing.cases import LAYERS, LOSSES, NETS, OPTIMIZERS, ROWS, LayerCase, LossCase
+from unifw.testing.cases import (
+    KINKED,
+    LAYERS,
+    LOSSES,
+    OPTIMIZERS,
+    ROWS,
+    SMOOTH,
+    LayerCase,
+    LossCase,
+)
 from unifw.testing.compare import (
     REFERENCE,
     apart,
@@ -40,7 +49,7 @@ MSE = (losses.MSE(),)
 each_layer = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
 each_loss = pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
-each_net = pytest.mark.parametrize("net", NETS)
+each_net = pytest.mark.parametrize("net", SMOOTH)
 
 
 def judged(found: dict[str, Any], wanted: dict[str, Any], tolerance: float) -> None:
@@ -100,16 +109,23 @@ def test_loss(backend: str, case: LossCase, weighted: bool) -> None:  # noqa: FB
 # ------------------------------------------------------------------------ whole curves
 
 
+def parted(backend: str, graph: Graph, optimizer: optimizers.Optimizer) -> float:
+    """Return how far a curve is from the reference, relative to it, at the worst step."""
+    first = initial(graph, 0)
+    with opened(backend, graph, (CROSS_ENTROPY,), optimizer, weights=first) as session:
+        found = curve(session, digits(), STEPS)
+    wanted = reference_curve(graph, optimizer, CROSS_ENTROPY, STEPS)
+    return float(np.max(np.abs(found - wanted) / wanted))
+
+
 @each_optimizer
 @each_net
 def test_curve(backend: str, net: str, optimizer: str) -> None:
-    graph = NETS[net]
-    with opened(
-        backend, graph, (CROSS_ENTROPY,), OPTIMIZERS[optimizer], weights=initial(graph, 0)
-    ) as session:
-        found = curve(session, digits(), STEPS)
-    wanted = reference_curve(net, optimizer, CROSS_ENTROPY, STEPS)
-    assert float(np.max(np.abs(found - wanted) / wanted)) <= CURVE
+    assert parted(backend, SMOOTH[net], OPTIMIZERS[optimizer]) <= CURVE
+
+
+def test_curve_with_relu_and_ties_in_max_pool(backend: str) -> None:
+    assert parted(backend, KINKED, optimizers.SGD(0.002)) <= CURVE
 
 
 # ------------------------------------------------------------------------ optimizers, by formulas
@@ -277,7 +293,7 @@ def test_dropout_within_branches_is_off_in_evaluation(backend: str) -> None:
 
 
 def test_train_evaluate_train_leaves_the_curve_alone(backend: str) -> None:
-    graph = NETS["lenet"]
+    graph = KINKED
     data = digits().take(slice(0, 150))
     found = []
     for evaluates in (False, True):
@@ -352,11 +368,11 @@ def test_an_input_may_be_an_output(backend: str) -> None:
 
 @pytest.mark.parametrize("rows", [1, 2, 67])
 def test_any_number_of_rows(backend: str, rows: int) -> None:
-    with opened(backend, NETS["lenet"]) as session:
+    with opened(backend, KINKED) as session:
         x = digits().xs[0][:rows]
         (found,) = session.forward((x,))
         parts = np.concatenate([out for (out,) in session.predict((x,), 50)])
-    with opened(REFERENCE[0], NETS["lenet"], dtype=REFERENCE[1]) as reference:
+    with opened(REFERENCE[0], KINKED, dtype=REFERENCE[1]) as reference:
         (wanted,) = reference.forward((x.astype(np.float64),))
     assert apart(found, wanted) <= FORWARD
     assert apart(parts, wanted) <= FORWARD
@@ -374,11 +390,11 @@ def test_a_batch_without_any_weight_changes_nothing(backend: str) -> None:
 
 def test_two_sessions_live_side_by_side(backend: str) -> None:
     data = digits().take(slice(0, 64))
-    with opened(backend, NETS["mlp"], (CROSS_ENTROPY,), optimizers.Adam()) as alone:
+    with opened(backend, SMOOTH["mlp"], (CROSS_ENTROPY,), optimizers.Adam()) as alone:
         wanted = [float(alone.host(alone.take_step(data)[0])) for _ in range(3)]
     with (
-        opened(backend, NETS["mlp"], (CROSS_ENTROPY,), optimizers.Adam()) as one,
-        opened(backend, NETS["lenet"], (CROSS_ENTROPY,), optimizers.SGD(0.1)) as other,
+        opened(backend, SMOOTH["mlp"], (CROSS_ENTROPY,), optimizers.Adam()) as one,
+        opened(backend, KINKED, (CROSS_ENTROPY,), optimizers.SGD(0.1)) as other,
     ):
         found = []
         for _ in range(3):
@@ -391,8 +407,8 @@ def test_two_sessions_live_side_by_side(backend: str) -> None:
 
 
 def test_weights_come_back_as_they_went_in(backend: str) -> None:
-    weights = rough_weights(NETS["lenet"])
-    with opened(backend, NETS["lenet"], weights=weights) as session:
+    weights = rough_weights(KINKED)
+    with opened(backend, KINKED, weights=weights) as session:
         found = session.weights()
         assert list(found) == list(weights)
         for name, value in weights.items():
@@ -412,11 +428,11 @@ def test_moving_in_mid_training_leaves_the_curve_unbroken(
     data = digits().take(slice(0, 230))
     plans = (Plan(0, 1, 50), Plan(1, 2, 50))
     found: list[float] = []
-    weights, state, steps = initial(NETS[net], 0), None, 0
+    weights, state, steps = initial(SMOOTH[net], 0), None, 0
     for name, plan in zip(("numpy", backend) if way == "to" else (backend, "numpy"), plans,
                           strict=True):  # fmt: skip
         with opened(
-            name, NETS[net], (CROSS_ENTROPY,), OPTIMIZERS[optimizer], weights=weights
+            name, SMOOTH[net], (CROSS_ENTROPY,), OPTIMIZERS[optimizer], weights=weights
         ) as session:
             if state is not None:
                 session.load_state(state)
@@ -425,8 +441,8 @@ def test_moving_in_mid_training_leaves_the_curve_unbroken(
                 found += list(epoch.losses)
             weights, state, steps = session.weights(), session.state(), session.steps
     with opened(
-        REFERENCE[0], NETS[net], (CROSS_ENTROPY,), OPTIMIZERS[optimizer],
-        weights=initial(NETS[net], 0), dtype=REFERENCE[1],
+        REFERENCE[0], SMOOTH[net], (CROSS_ENTROPY,), OPTIMIZERS[optimizer],
+        weights=initial(SMOOTH[net], 0), dtype=REFERENCE[1],
     ) as reference:  # fmt: skip
         epochs = list(reference.fit(data.cast(REFERENCE[1]), Plan(0, 2, 50)))
     wanted = np.concatenate([epoch.losses for epoch in epochs])
@@ -434,7 +450,7 @@ def test_moving_in_mid_training_leaves_the_curve_unbroken(
 
 
 def test_state_comes_back_as_it_went_in(backend: str) -> None:
-    net = NETS["lenet"]
+    net = KINKED
     draw = np.random.RandomState(0)
     with opened(backend, net, (CROSS_ENTROPY,), optimizers.Adam(amsgrad=True)) as session:
         empty = session.state()
@@ -480,7 +496,7 @@ def test_class_and_sample_weights_count(backend: str) -> None:
     data = digits().take(slice(0, 130))
     (x,), (y,) = data.xs, data.ys
     found = [
-        uf.Model(NETS["mlp"], name, loss="cross_entropy", optimizer="sgd").fit(
+        uf.Model(SMOOTH["mlp"], name, loss="cross_entropy", optimizer="sgd").fit(
             x, y, epochs=2, batch_size=50, sample_weight=1 + y % 3,
             class_weight={0: 0.0, 3: 4.0}, verbose=0,
         )["loss"]
@@ -490,7 +506,7 @@ def test_class_and_sample_weights_count(backend: str) -> None:
 
 
 def test_export_computes_the_same(backend: str, tmp_path: Any) -> None:
-    model = uf.Model(NETS["lenet"], backend, loss="cross_entropy")
+    model = uf.Model(KINKED, backend, loss="cross_entropy")
     data = digits().take(slice(0, 64))
     model.fit(data.xs[0], data.ys[0], verbose=0)
     report = model.export(tmp_path / "lenet.onnx")
@@ -500,13 +516,13 @@ def test_export_computes_the_same(backend: str, tmp_path: Any) -> None:
 
 def test_unknown_devices_are_refused_with_those_that_are_there(backend: str) -> None:
     with pytest.raises(DeviceUnavailable, match=r"abacus:7.*there are: .*cpu"):
-        uf.Model(NETS["mlp"], backend, device="abacus:7")
+        uf.Model(SMOOTH["mlp"], backend, device="abacus:7")
     options = Options(device=uf.registry.backend(backend).devices()[0])
     assert options.device == "cpu"
 
 
 def test_native_is_the_frameworks_own(backend: str) -> None:
-    with opened(backend, NETS["mlp"]) as session:
+    with opened(backend, SMOOTH["mlp"]) as session:
         module = registry_module(backend)
         held = session.native
         values = list(held.values()) if isinstance(held, dict) else [held]

@@ -26,8 +26,9 @@ class NumpyBackend(Backend):
 
     def missing(self, graph: Graph, options: Options) -> list[str]:
         from unifw.backends.numpy.rules import rules
+        from unifw.measures.losses import rules as loss_rules
 
-        return rules.gaps(graph)
+        return rules.gaps(graph.labelled) + loss_rules.gaps(options.labelled)
 
     def session(self, graph: Graph, options: Options) -> Session:
         from unifw.backends.numpy.session import NumpySession

@@ -1,0 +1,39 @@
+"""PaddlePaddle: eager mode, its fastest for training on CPU (to_static measured slower)."""
+
+from __future__ import annotations
+
+from unifw.backend import Backend, Options, Session
+from unifw.spec.graph import Graph
+
+__all__ = ["PaddleBackend"]
+
+
+class PaddleBackend(Backend):
+    """Baidu's PaddlePaddle."""
+
+    name = "paddle"
+    title = "PaddlePaddle"
+    module = "paddle"
+    distributions = ("paddlepaddle", "paddlepaddle-gpu", "paddlepaddle-xpu", "paddlepaddle-npu")
+    tested = ">=3.3,<3.4"
+    advice = "it has wheels for Python 3.9 to 3.13"
+
+    def devices(self) -> tuple[str, ...]:
+        import paddle
+
+        found = (
+            *paddle.device.get_available_device(),
+            *paddle.device.get_available_custom_device(),
+        )
+        return ("cpu", *(device for device in found if device != "cpu"))
+
+    def missing(self, graph: Graph, options: Options) -> list[str]:
+        from unifw.backends.paddle.rules import rules
+        from unifw.backends.paddle.training import rules as loss_rules
+
+        return rules.gaps(graph.labelled) + loss_rules.gaps(options.labelled)
+
+    def session(self, graph: Graph, options: Options) -> Session:
+        from unifw.backends.paddle.session import PaddleSession
+
+        return PaddleSession(graph, options)

@@ -1,0 +1,251 @@
+"""Layer → what computes it in Paddle.
+
+A rule is called once per node with its ``Placed`` and returns a function of a ``Call``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import paddle
+import paddle.nn.functional as F
+
+from unifw.rules import Rules
+from unifw.spec import layers as L
+from unifw.spec.graph import Placed
+from unifw.spec.layers.window import Pads
+
+__all__ = ["Call", "Forward", "log_softmax", "rules"]
+
+rules = Rules("backend 'paddle'")
+
+
+class Call(NamedTuple):
+    """What a layer gets: its weights by part, its inputs, the mode, and a dropout mask."""
+
+    weights: Mapping[str, Any]
+    inputs: tuple[Any, ...]
+    training: bool
+    mask: Any = None
+
+    @property
+    def x(self) -> Any:
+        """The first, often the only, input."""
+        return self.inputs[0]
+
+
+Forward = Callable[[Call], Any]
+
+
+def _activation(function: Callable[[Any, Any], Any]) -> Callable[[Placed], Forward]:
+    """Make a rule of a function ``(layer, x) -> y``."""
+
+    def rule(placed: Placed) -> Forward:
+        return lambda call: function(placed.layer, call.x)
+
+    return rule
+
+
+# ------------------------------------------------------------------------ matrices
+
+
+@rules(L.Dense)
+def dense(placed: Placed) -> Forward:
+    del placed  # Paddle's weight is (in, out), as ours
+    return lambda call: F.linear(call.x, call.weights["weight"], call.weights.get("bias"))
+
+
+@rules(L.Embedding)
+def embedding(placed: Placed) -> Forward:
+    del placed
+    return lambda call: F.embedding(call.x, call.weights["weight"])
+
+
+# ------------------------------------------------------------------------ windows
+# Series go through the operations for images, with a height of 1: those take padding that differs
+# from side to side, which some for series (paddle 3.3) do not.
+
+
+def _image(values: tuple[int, ...], fill: int) -> list[int]:
+    return [*(fill,) * (2 - len(values)), *values]
+
+
+def _sides(pads: Pads) -> list[int]:
+    return [n for pair in ((0, 0),) * (2 - len(pads)) + pads for n in pair]
+
+
+def _as_image(x: Any) -> Any:
+    return x.unsqueeze(2) if x.ndim == 3 else x
+
+
+@rules(L.Conv1D, L.Conv2D)
+def conv(placed: Placed) -> Forward:
+    layer, window = placed.layer, placed.layer.window
+    settings = {
+        "stride": _image(window.stride, 1),
+        "padding": _sides(window.pads(placed.in_shape[1:])),
+        "dilation": _image(window.dilation, 1),
+        "groups": layer.groups,
+    }
+    series = layer.axes == 1
+
+    def forward(call: Call) -> Any:
+        weight = _as_image(call.weights["weight"])
+        y = F.conv2d(_as_image(call.x), weight, call.weights.get("bias"), **settings)
+        return y.squeeze(2) if series else y
+
+    return forward
+
+
+@rules(L.MaxPool1D, L.MaxPool2D, L.AvgPool1D, L.AvgPool2D)
+def pool(placed: Placed) -> Forward:
+    window = placed.layer.window
+    settings = {
+        "kernel_size": _image(window.kernel, 1),
+        "stride": _image(window.stride, 1),
+        "padding": _sides(window.pads(placed.in_shape[1:])),
+    }
+    series = placed.layer.axes == 1
+    largest = isinstance(placed.layer, (L.MaxPool1D, L.MaxPool2D))
+    function = F.max_pool2d if largest else F.avg_pool2d
+
+    def forward(call: Call) -> Any:
+        y = function(_as_image(call.x), **settings)
+        return y.squeeze(2) if series else y
+
+    return forward
+
+
+def _flat(x: Any) -> Any:
+    """Put all positions in one row: ``(n, channels, 1, positions)``."""
+    return x.reshape([x.shape[0], x.shape[1], 1, -1])
+
+
+@rules(L.GlobalAvgPool)
+def global_avg_pool(placed: Placed) -> Forward:
+    axes = list(range(2, len(placed.in_shape) + 1))
+    return lambda call: call.x.mean(axes)
+
+
+@rules(L.GlobalMaxPool)
+def global_max_pool(placed: Placed) -> Forward:
+    # paddle.max shares the gradient out among ties (3.3); the pool gives it to the first.
+    size = math.prod(placed.in_shape[1:])
+    return lambda call: F.max_pool2d(_flat(call.x), [1, size]).flatten(1)
+
+
+# ------------------------------------------------------------------------ normalisation
+
+
+@rules(L.BatchNorm)
+def batch_norm(placed: Placed) -> Forward:
+    layer = placed.layer
+    positions = math.prod(placed.in_shape[1:])
+
+    def forward(call: Call) -> Any:
+        x = _flat(call.x)
+        part = call.weights
+        mean, var = part["running_mean"], part["running_var"]
+        if call.training:
+            # Paddle 3.3 would store the biased variance. With a momentum of 0 the two hold just
+            # the batch's own statistics afterwards, from which ours move by the unbiased one.
+            new_mean, new_var = paddle.zeros_like(mean), paddle.zeros_like(var)
+        else:
+            new_mean, new_var = mean, var
+        y = F.batch_norm(
+            x, new_mean, new_var, part.get("weight"), part.get("bias"),
+            training=call.training, momentum=0.0, epsilon=layer.epsilon,
+        )  # fmt: skip
+        if call.training:
+            count = x.shape[0] * positions
+            with paddle.no_grad():
+                unbiased = new_var * (count / max(count - 1, 1))
+                paddle.assign(mean + (new_mean - mean) * layer.momentum, mean)
+                paddle.assign(var + (unbiased - var) * layer.momentum, var)
+        return y.reshape(call.x.shape)
+
+    return forward
+
+
+@rules(L.LayerNorm)
+def layer_norm(placed: Placed) -> Forward:
+    layer = placed.layer
+    shape = list(placed.in_shape[-layer.axes :])
+
+    def forward(call: Call) -> Any:
+        # The operation takes flat weights only, however many axes are normalised (paddle 3.3).
+        parts = (call.weights[k].reshape([-1]) if layer.affine else None for k in ("weight", "bias"))
+        return F.layer_norm(call.x, shape, *parts, layer.epsilon)
+
+    return forward
+
+
+@rules(L.Dropout)
+def dropout(placed: Placed) -> Forward:
+    del placed
+    return lambda call: call.x if call.mask is None else call.x * call.mask
+
+
+# ------------------------------------------------------------------------ moving and joining
+
+
+@rules(L.Flatten, L.Reshape)
+def reshape(placed: Placed) -> Forward:
+    return lambda call: call.x.reshape([call.x.shape[0], *placed.out_shape])
+
+
+@rules(L.Permute)
+def permute(placed: Placed) -> Forward:
+    order = [0, *placed.layer.axes]
+    return lambda call: call.x.transpose(order)
+
+
+@rules(L.Pad)
+def pad(placed: Placed) -> Forward:
+    layer = placed.layer
+    kept = len(placed.in_shape) + 1 - len(layer.padding)
+    sides = [n for pair in ((0, 0),) * kept + layer.padding for n in pair]
+    return lambda call: F.pad(call.x, sides, value=layer.value)
+
+
+@rules(L.Add)
+def add(placed: Placed) -> Forward:
+    del placed
+    return lambda call: sum(call.inputs[1:], start=call.x)
+
+
+@rules(L.Multiply)
+def multiply(placed: Placed) -> Forward:
+    del placed
+    return lambda call: math.prod(call.inputs[1:], start=call.x)
+
+
+@rules(L.Concatenate)
+def concatenate(placed: Placed) -> Forward:
+    return lambda call: paddle.concat(list(call.inputs), placed.layer.axis)
+
+
+# ------------------------------------------------------------------------ activations
+
+
+def log_softmax(x: Any, axis: int) -> Any:
+    """Return the logarithm of softmax; F.log_softmax (paddle 3.3) never goes below -64."""
+    return x - paddle.logsumexp(x, axis, keepdim=True)
+
+
+def _leaky_relu(layer: L.LeakyReLU, x: Any) -> Any:
+    # F.leaky_relu (paddle 3.3) has the gradient 1 at 0, where others have the slope.
+    return paddle.where(x > 0, x, x * layer.negative_slope)
+
+
+rules(L.ReLU)(_activation(lambda layer, x: F.relu(x)))
+rules(L.LeakyReLU)(_activation(_leaky_relu))
+rules(L.ELU)(_activation(lambda layer, x: F.elu(x, layer.alpha)))
+rules(L.GELU)(_activation(lambda layer, x: F.gelu(x, approximate=layer.approximate == "tanh")))
+rules(L.SiLU)(_activation(lambda layer, x: F.silu(x)))
+rules(L.Sigmoid)(_activation(lambda layer, x: F.sigmoid(x)))
+rules(L.Tanh)(_activation(lambda layer, x: paddle.tanh(x)))
+rules(L.Softmax)(_activation(lambda layer, x: F.softmax(x, layer.axis)))
+rules(L.LogSoftmax)(_activation(lambda layer, x: log_softmax(x, layer.axis)))

@@ -1,0 +1,156 @@
+"""A live net in Paddle: an ``nn.Layer`` that holds the weights, trained eagerly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import paddle
+
+from unifw.backend import Options, Session
+from unifw.backends.paddle.rules import Call, rules
+from unifw.backends.paddle.training import PaddleOps, clip, total_loss
+from unifw.data import Data
+from unifw.spec.graph import Graph
+from unifw.weights import Arrays
+
+__all__ = ["Net", "PaddleSession"]
+
+Array = npt.NDArray[Any]
+
+
+class Net(paddle.nn.Layer):
+    """The net as Paddle knows it: ``net.parts["dense"].weight``; called, it evaluates.
+
+    Parameters
+    ----------
+    graph : Graph
+        The description.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self._graph = graph
+        self._forwards = {p.name: rules.find(p.layer)(p) for p in graph}
+        self.parts = paddle.nn.LayerDict()
+        for name, part in graph.parts.items():
+            owner, _, key = name.rpartition(".")
+            if owner not in self.parts:
+                self.parts[owner] = paddle.nn.Layer()
+            shape = list(part.shape)
+            if part.trainable:
+                zeros = paddle.nn.initializer.Constant(0.0)
+                weight = self.create_parameter(shape, default_initializer=zeros)
+                self.parts[owner].add_parameter(key, weight)
+            else:
+                self.parts[owner].register_buffer(key, paddle.zeros(shape))
+
+    def weight(self, name: str) -> Any:
+        """Return the live weight of that full name."""
+        owner, _, key = name.rpartition(".")
+        return getattr(self.parts[owner], key)
+
+    def forward(self, *xs: Any) -> Any:
+        """Evaluate: nothing is dropped, running statistics are used."""
+        outs = self.run(xs, training=False, masks={})
+        return outs if len(outs) > 1 else outs[0]
+
+    def run(
+        self, xs: Sequence[Any], *, training: bool, masks: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
+        """Return all outputs."""
+        values = {node.name: x for node, x in zip(self._graph.inputs, xs, strict=True)}
+        for placed in self._graph:
+            weights = {part: self.weight(full) for part, full in placed.weights.items()}
+            inputs = tuple(values[source] for source in placed.sources)
+            call = Call(weights, inputs, training, masks.get(placed.name))
+            values[placed.name] = self._forwards[placed.name](call)
+        return tuple(values[name] for name in self._graph.outputs)
+
+
+class PaddleSession(Session):
+    """Eager steps; gradients by ``paddle.grad``; updates by unifw's own formulas."""
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        super().__init__(graph, options)
+        self._net = Net(graph)
+        self._net.to(device=options.device)
+        self._net.eval()
+        self._names = [name for name, part in graph.parts.items() if part.trainable]
+        self._trained = [self._net.weight(name) for name in self._names]
+        self._slots = [
+            tuple(paddle.zeros_like(weight) for _ in options.optimizer.slots)
+            for weight in self._trained
+        ]
+
+    @property
+    def native(self) -> Net:
+        """The ``paddle.nn.Layer`` with the live weights."""
+        return self._net
+
+    def _tensor(self, array: Array) -> Any:
+        return paddle.to_tensor(array, place=self.options.device)
+
+    def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        with paddle.no_grad():
+            outs = self._net.run(tuple(map(self._tensor, xs)), training=False, masks={})
+        return tuple(out.numpy() for out in outs)
+
+    def train_batch(
+        self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
+    ) -> tuple[Any, Sequence[Any]]:
+        to = self._tensor
+        outs = self._net.run(
+            tuple(map(to, batch.xs)),
+            training=True,
+            masks={name: to(mask) for name, mask in masks.items()},
+        )
+        shares = None if batch.weights is None else to(batch.weights)
+        loss = total_loss(self.options.losses, outs, tuple(map(to, batch.ys)), shares)
+        if self._trained:
+            self._update(loss, coefficients)
+        return loss.detach(), [out.detach() for out in outs]
+
+    def _update(self, loss: Any, coefficients: tuple[float, ...]) -> None:
+        optimizer = self.options.optimizer
+        found = paddle.grad(loss, self._trained, allow_unused=True)
+        grads = [
+            paddle.zeros_like(weight) if grad is None else grad
+            for weight, grad in zip(self._trained, found, strict=True)
+        ]
+        with paddle.no_grad():
+            for place, grad in enumerate(clip(optimizer, grads)):
+                weight = self._trained[place]
+                new, self._slots[place] = optimizer.update(
+                    PaddleOps, weight, grad, self._slots[place], coefficients
+                )
+                paddle.assign(new, weight)
+
+    def host(self, value: Any) -> Array:
+        return np.asarray(value.numpy())
+
+    def weights(self) -> Arrays:
+        return {name: self._net.weight(name).numpy().copy() for name in self.graph.parts}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        for name, value in weights.items():
+            self._net.weight(name).set_value(value.astype(np.float32, copy=False))
+
+    def _named_slots(self) -> dict[str, tuple[int, int]]:
+        return {
+            f"{name}/{slot}": (place, number)
+            for place, name in enumerate(self._names)
+            for number, slot in enumerate(self.options.optimizer.slots)
+        }
+
+    def state(self) -> Arrays:
+        places = self._named_slots().items()
+        return {name: self._slots[i][k].numpy().copy() for name, (i, k) in places}
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        fresh = [list(slots) for slots in self._slots]
+        for name, (i, k) in self._named_slots().items():
+            fresh[i][k] = self._tensor(state[name].astype(np.float32))
+        self._slots = [tuple(slots) for slots in fresh]

@@ -1,0 +1,87 @@
+"""What a training step needs in Paddle: losses, clipping, and the optimizers' two operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import paddle
+import paddle.nn.functional as F
+
+from unifw.backends.paddle.rules import log_softmax
+from unifw.rules import Rules
+from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
+from unifw.spec.optimizers import Optimizer
+
+__all__ = ["PaddleOps", "clip", "rules", "total_loss"]
+
+rules = Rules("backend 'paddle'")
+
+
+class PaddleOps:
+    """The two operations that an optimizer's formula needs."""
+
+    sqrt = staticmethod(paddle.sqrt)
+    maximum = staticmethod(paddle.maximum)
+
+
+def total_loss(
+    losses: Sequence[Loss], outs: Sequence[Any], targets: Sequence[Any], shares: Any
+) -> Any:
+    """Return the sum over the outputs of their mean losses, or weighted by ``shares``."""
+    total = 0.0
+    for loss, out, target in zip(losses, outs, targets, strict=True):
+        values = rules.find(loss)(loss, out, target).reshape([out.shape[0], -1]).mean(1)
+        total = total + (values.mean() if shares is None else (values * shares).sum())
+    return total
+
+
+@rules(CrossEntropy)
+def cross_entropy(loss: CrossEntropy, out: Any, target: Any) -> Any:
+    log_p = log_softmax(out, loss.axis)
+    smoothing = loss.label_smoothing
+    if paddle.is_integer(target):
+        values = -paddle.take_along_axis(log_p, target.unsqueeze(loss.axis), loss.axis)
+        if not smoothing:
+            return values
+        return values * (1 - smoothing) - log_p.mean(loss.axis, keepdim=True) * smoothing
+    wanted = target * (1 - smoothing) + smoothing / out.shape[loss.axis]
+    return -(wanted * log_p).sum(loss.axis)
+
+
+@rules(BinaryCrossEntropy)
+def binary_cross_entropy(loss: BinaryCrossEntropy, out: Any, target: Any) -> Any:
+    del loss
+    # The framework's own has the gradient -target at logits of exactly 0 (paddle 3.3).
+    return F.softplus(out) - out * target
+
+
+@rules(MSE)
+def mse(loss: MSE, out: Any, target: Any) -> Any:
+    del loss
+    return F.square_error_cost(out, target)
+
+
+@rules(MAE)
+def mae(loss: MAE, out: Any, target: Any) -> Any:
+    del loss
+    return paddle.abs(out - target)
+
+
+@rules(Huber)
+def huber(loss: Huber, out: Any, target: Any) -> Any:
+    apart = out - target
+    size = paddle.abs(apart)
+    near, far = apart * apart * 0.5, (size - loss.delta / 2) * loss.delta
+    return paddle.where(size <= loss.delta, near, far)
+
+
+def clip(optimizer: Optimizer, grads: list[Any]) -> list[Any]:
+    """Return the gradients of all weights, clipped as the optimizer says."""
+    if optimizer.clip_value is not None:
+        return [paddle.clip(g, -optimizer.clip_value, optimizer.clip_value) for g in grads]
+    if optimizer.clip_norm is not None:
+        norm = paddle.sqrt(sum((g * g).sum() for g in grads))
+        factor = paddle.clip(optimizer.clip_norm / (norm + 1e-6), max=1.0)
+        return [g * factor for g in grads]
+    return grads
