@@ -1,0 +1,35 @@
+"""MegEngine: eager mode (its trace measured no faster on CPU)."""
+
+from __future__ import annotations
+
+from unifw.backend import Backend, Options, Session
+from unifw.spec.graph import Graph
+
+__all__ = ["MegEngineBackend"]
+
+
+class MegEngineBackend(Backend):
+    """Megvii's MegEngine."""
+
+    name = "megengine"
+    title = "MegEngine"
+    module = "megengine"
+    distributions = ("megengine",)
+    tested = ">=1.13,<1.14"
+    advice = "it has wheels for Python 3.8 to 3.10 only, and needs NumPy 1 and setuptools below 81"
+
+    def devices(self) -> tuple[str, ...]:
+        from megengine.device import get_device_count
+
+        return ("cpu", *(f"gpu:{number}" for number in range(get_device_count("gpu"))))
+
+    def missing(self, graph: Graph, options: Options) -> list[str]:
+        from unifw.backends.megengine.rules import rules
+        from unifw.backends.megengine.training import rules as loss_rules
+
+        return rules.gaps(graph.labelled) + loss_rules.gaps(options.labelled)
+
+    def session(self, graph: Graph, options: Options) -> Session:
+        from unifw.backends.megengine.session import MegEngineSession
+
+        return MegEngineSession(graph, options)

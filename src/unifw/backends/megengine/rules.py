@@ -1,0 +1,315 @@
+"""Layer → what computes it in MegEngine.
+
+A rule is called once per node with its ``Placed`` and returns a function of a ``Call``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+import megengine.functional as F
+import numpy as np
+from megengine import Tensor
+
+from unifw.rules import Rules
+from unifw.spec import layers as L
+from unifw.spec.graph import Placed
+from unifw.spec.layers.window import Pads, Window
+
+__all__ = ["Call", "Forward", "rules"]
+
+rules = Rules("backend 'megengine'")
+
+# What stands for "nothing" in a maximum. Not -inf, as it is multiplied by masks of zeros.
+LOWEST = float(np.finfo(np.float32).min)
+
+
+class Call(NamedTuple):
+    """What a layer gets: its weights by part, its inputs, the mode, and a dropout mask."""
+
+    weights: Mapping[str, Any]
+    inputs: tuple[Any, ...]
+    training: bool
+    mask: Any = None
+
+    @property
+    def x(self) -> Any:
+        """The first, often the only, input."""
+        return self.inputs[0]
+
+
+Forward = Callable[[Call], Any]
+
+
+def _activation(function: Callable[[Any, Any], Any]) -> Callable[[Placed], Forward]:
+    """Make a rule of a function ``(layer, x) -> y``."""
+
+    def rule(placed: Placed) -> Forward:
+        return lambda call: function(placed.layer, call.x)
+
+    return rule
+
+
+def _per_channel(part: Any) -> Any:
+    return part.reshape(1, -1, 1, 1)
+
+
+# ------------------------------------------------------------------------ matrices
+
+
+@rules(L.Dense)
+def dense(placed: Placed) -> Forward:
+    # One product of two matrices, whatever the rank: the gradient of a product of a 3-D and a 2-D
+    # tensor crashes the process (megengine 1.13).
+    units = placed.layer.units
+
+    def forward(call: Call) -> Any:
+        y = F.matmul(call.x.reshape(-1, call.x.shape[-1]), call.weights["weight"])
+        y = y + call.weights["bias"] if placed.layer.bias else y
+        return y.reshape(*call.x.shape[:-1], units)
+
+    return forward
+
+
+@rules(L.Embedding)
+def embedding(placed: Placed) -> Forward:
+    del placed
+    return lambda call: F.embedding(call.x, call.weights["weight"])
+
+
+# ------------------------------------------------------------------------ windows
+# Series become images of height 1: there are no such operations for series alone, but conv1d.
+# Padding that differs from side to side is put on beforehand, as no operation takes it.
+
+
+def _image(values: tuple[int, ...], fill: int) -> tuple[int, ...]:
+    return (fill,) * (2 - len(values)) + values
+
+
+def _as_image(x: Any) -> Any:
+    return F.expand_dims(x, 2) if x.ndim == 3 else x
+
+
+def _padded(x: Any, pads: Pads, value: float) -> Any:
+    if not any(map(any, pads)):
+        return x
+    sides = ((0, 0),) * (x.ndim - len(pads)) + pads
+    return F.nn.pad(x, sides, constant_value=value)
+
+
+@rules(L.Conv1D, L.Conv2D)
+def conv(placed: Placed) -> Forward:
+    layer, window = placed.layer, placed.layer.window
+    pads = window.pads(placed.in_shape[1:])
+    settings = {
+        "stride": _image(window.stride, 1),
+        "dilation": _image(window.dilation, 1),
+        "groups": layer.groups,
+    }
+    channels = placed.in_shape[0]
+    per_group = (layer.groups, layer.filters // layer.groups, channels // layer.groups)
+    kernel = _image(window.kernel, 1)
+    # The weight of grouped convolutions has an axis for the groups.
+    shape = (*per_group, *kernel) if layer.groups > 1 else (layer.filters, channels, *kernel)
+    series = layer.axes == 1
+
+    def forward(call: Call) -> Any:
+        bias = _per_channel(call.weights["bias"]) if layer.bias else None
+        x = _padded(_as_image(call.x), pads, 0.0)
+        y = F.conv2d(x, call.weights["weight"].reshape(shape), bias, **settings)
+        return F.squeeze(y, 2) if series else y
+
+    return forward
+
+
+def _slices(window: Window, out: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Yield, for each place within the window, what is there at all window positions."""
+    for offsets in product(*map(range, window.kernel)):
+        steps = zip(offsets, window.stride, out, strict=True)
+        yield (slice(None), slice(None), *(slice(o, o + s * (n - 1) + 1, s) for o, s, n in steps))
+
+
+@rules(L.MaxPool1D, L.MaxPool2D)
+def max_pool(placed: Placed) -> Forward:
+    window, out = placed.layer.window, placed.out_shape[1:]
+    pads = window.pads(placed.in_shape[1:])
+    places = list(_slices(window, out))
+    settings = {"kernel_size": _image(window.kernel, 1), "stride": _image(window.stride, 1)}
+    series = placed.layer.axes == 1
+
+    def native(x: Any) -> Any:
+        y = F.max_pool2d(_as_image(x), **settings)
+        return F.squeeze(y, 2) if series else y
+
+    def forward(call: Call) -> Any:
+        x = _padded(call.x, pads, LOWEST)
+        if not call.training:
+            return native(x)
+        # The pool's own gradient goes in full to every tied element (megengine 1.13), and real
+        # images are full of ties. Here each place passes the gradient on where it is the first
+        # that equals the maximum.
+        largest = native(x.detach())
+        y, free = 0.0, 1.0
+        for place in places:
+            part = x[place]
+            first = F.equal(part.detach(), largest) * free
+            y, free = y + part * first, free - first
+        return y
+
+    return forward
+
+
+@rules(L.AvgPool1D, L.AvgPool2D)
+def avg_pool(placed: Placed) -> Forward:
+    window, out = placed.layer.window, placed.out_shape[1:]
+    pads = window.pads(placed.in_shape[1:])
+    settings = {"kernel_size": _image(window.kernel, 1), "stride": _image(window.stride, 1)}
+    inside = np.pad(np.ones((1, 1, *placed.in_shape[1:]), dtype=np.float32), ((0, 0),) * 2 + pads)
+    counts = sum(inside[place] for place in _slices(window, out))
+    correction = np.float32(math.prod(window.kernel)) / counts
+    series = placed.layer.axes == 1
+
+    def forward(call: Call) -> Any:
+        x = _padded(call.x, pads, 0.0)
+        y = F.avg_pool2d(_as_image(x), **settings, mode="average")
+        y = F.squeeze(y, 2) if series else y
+        return y * Tensor(correction, device=x.device) if any(map(any, pads)) else y
+
+    return forward
+
+
+@rules(L.GlobalAvgPool)
+def global_avg_pool(placed: Placed) -> Forward:
+    del placed
+    return lambda call: F.mean(F.flatten(call.x, 2), axis=2)
+
+
+@rules(L.GlobalMaxPool)
+def global_max_pool(placed: Placed) -> Forward:
+    size = math.prod(placed.in_shape[1:])
+
+    def forward(call: Call) -> Any:
+        # As in max_pool: the gradient of F.max goes to every tied element (megengine 1.13).
+        x = F.flatten(call.x, 2)
+        first = F.one_hot(F.argmax(x.detach(), axis=2), size).astype(x.dtype)
+        return F.sum(x * first, axis=2)
+
+    return forward
+
+
+# ------------------------------------------------------------------------ normalisation
+
+
+@rules(L.BatchNorm)
+def batch_norm(placed: Placed) -> Forward:
+    layer = placed.layer
+    channels, positions = placed.in_shape[0], math.prod(placed.in_shape[1:])
+
+    def forward(call: Call) -> Any:
+        x = call.x.reshape(call.x.shape[0], channels, positions, 1)
+        part = {name: _per_channel(value) for name, value in call.weights.items()}
+        scale = (part.get("weight"), part.get("bias"))
+        mean, var = part["running_mean"], part["running_var"]
+        if not call.training:
+            y = F.nn.batch_norm(x, mean, var, *scale, eps=layer.epsilon)
+            return y.reshape(call.x.shape)
+        # With a momentum of 0 the operation gives the batch's mean and its unbiased variance.
+        zeros = F.zeros_like(mean)
+        y, new_mean, new_var = F.nn.batch_norm(
+            x, zeros, zeros, *scale, training=True, momentum=0.0, eps=layer.epsilon, inplace=False
+        )
+        if x.shape[0] * positions == 1:  # a single number has no unbiased variance: none is kept
+            new_var = zeros
+        _move(call.weights["running_mean"], new_mean.detach(), layer.momentum)
+        _move(call.weights["running_var"], new_var.detach(), layer.momentum)
+        return y.reshape(call.x.shape)
+
+    return forward
+
+
+def _move(running: Any, new: Any, momentum: float) -> None:
+    running[...] = running + (new.reshape(-1) - running) * momentum
+
+
+@rules(L.LayerNorm)
+def layer_norm(placed: Placed) -> Forward:
+    layer = placed.layer
+    kept, size = placed.in_shape[: -layer.axes], math.prod(placed.in_shape[-layer.axes :])
+
+    def forward(call: Call) -> Any:
+        x = call.x.reshape(call.x.shape[0], *kept, size)
+        scale = [call.weights[k].reshape(-1) for k in ("weight", "bias")] if layer.affine else []
+        y = F.nn.layer_norm(x, (size,), layer.affine, *scale, eps=layer.epsilon)
+        return y.reshape(call.x.shape)
+
+    return forward
+
+
+@rules(L.Dropout)
+def dropout(placed: Placed) -> Forward:
+    del placed
+    return lambda call: call.x if call.mask is None else call.x * call.mask
+
+
+# ------------------------------------------------------------------------ moving and joining
+
+
+@rules(L.Flatten, L.Reshape)
+def reshape(placed: Placed) -> Forward:
+    return lambda call: call.x.reshape(call.x.shape[0], *placed.out_shape)
+
+
+@rules(L.Permute)
+def permute(placed: Placed) -> Forward:
+    order = (0, *placed.layer.axes)
+    return lambda call: F.transpose(call.x, order)
+
+
+@rules(L.Pad)
+def pad(placed: Placed) -> Forward:
+    return lambda call: _padded(call.x, placed.layer.padding, placed.layer.value)
+
+
+@rules(L.Add)
+def add(placed: Placed) -> Forward:
+    del placed
+    return lambda call: sum(call.inputs[1:], start=call.x)
+
+
+@rules(L.Multiply)
+def multiply(placed: Placed) -> Forward:
+    del placed
+    return lambda call: math.prod(call.inputs[1:], start=call.x)
+
+
+@rules(L.Concatenate)
+def concatenate(placed: Placed) -> Forward:
+    return lambda call: F.concat(list(call.inputs), placed.layer.axis)
+
+
+# ------------------------------------------------------------------------ activations
+
+
+def _elu(layer: L.ELU, x: Any) -> Any:
+    return F.where(x > 0, x, F.expm1(F.minimum(x, 0.0)) * layer.alpha)
+
+
+def _gelu(layer: L.GELU, x: Any) -> Any:
+    if layer.approximate != "tanh":
+        return F.gelu(x)
+    inner = (x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)
+    return x * (F.tanh(inner) + 1) * 0.5
+
+
+rules(L.ReLU)(_activation(lambda layer, x: F.relu(x)))
+rules(L.LeakyReLU)(_activation(lambda layer, x: F.where(x > 0, x, x * layer.negative_slope)))
+rules(L.ELU)(_activation(_elu))
+rules(L.GELU)(_activation(_gelu))
+rules(L.SiLU)(_activation(lambda layer, x: F.silu(x)))
+rules(L.Sigmoid)(_activation(lambda layer, x: F.sigmoid(x)))
+rules(L.Tanh)(_activation(lambda layer, x: F.tanh(x)))
+rules(L.Softmax)(_activation(lambda layer, x: F.softmax(x, layer.axis)))
+rules(L.LogSoftmax)(_activation(lambda layer, x: F.logsoftmax(x, layer.axis)))

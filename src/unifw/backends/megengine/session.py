@@ -1,0 +1,156 @@
+"""A live net in MegEngine: a ``Module`` that holds the weights, trained eagerly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from megengine import Parameter, Tensor
+from megengine import functional as F
+from megengine.autodiff import GradManager
+from megengine.module import Module
+
+from unifw.backend import Options, Session
+from unifw.backends.megengine.rules import Call, rules
+from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
+from unifw.data import Data
+from unifw.spec.graph import Graph
+from unifw.weights import Arrays
+
+__all__ = ["MegEngineSession", "Net"]
+
+Array = npt.NDArray[Any]
+
+
+class Net(Module):
+    """The net as MegEngine knows it: ``net.parts["dense"]["weight"]``; called, it evaluates.
+
+    Parameters
+    ----------
+    graph : Graph
+        The description.
+    device : str
+        As MegEngine spells it: ``"cpux"``, ``"gpu0"``.
+    """
+
+    def __init__(self, graph: Graph, device: str) -> None:
+        super().__init__()
+        self._graph = graph
+        self._forwards = {p.name: rules.find(p.layer)(p) for p in graph}
+        self.parts: dict[str, dict[str, Any]] = {}
+        for name, part in graph.parts.items():
+            owner, _, key = name.rpartition(".")
+            kind = Parameter if part.trainable else Tensor
+            zeros = np.zeros(part.shape, dtype=np.float32)
+            self.parts.setdefault(owner, {})[key] = kind(zeros, device=device)
+
+    def weight(self, name: str) -> Any:
+        """Return the live weight of that full name."""
+        owner, _, key = name.rpartition(".")
+        return self.parts[owner][key]
+
+    def forward(self, *xs: Any) -> Any:
+        """Evaluate: nothing is dropped, running statistics are used."""
+        outs = self.run(xs, training=False, masks={})
+        return outs if len(outs) > 1 else outs[0]
+
+    def run(
+        self, xs: Sequence[Any], *, training: bool, masks: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
+        """Return all outputs."""
+        values = {node.name: x for node, x in zip(self._graph.inputs, xs, strict=True)}
+        for placed in self._graph:
+            weights = {part: self.weight(full) for part, full in placed.weights.items()}
+            inputs = tuple(values[source] for source in placed.sources)
+            call = Call(weights, inputs, training, masks.get(placed.name))
+            values[placed.name] = self._forwards[placed.name](call)
+        return tuple(values[name] for name in self._graph.outputs)
+
+
+class MegEngineSession(Session):
+    """Eager steps; gradients by ``GradManager``; updates by unifw's own formulas."""
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        super().__init__(graph, options)
+        # MegEngine writes cpux (any core) and gpu0.
+        self._device = "cpux" if options.device == "cpu" else options.device.replace(":", "")
+        self._net = Net(graph, self._device)
+        self._net.eval()
+        self._names = [name for name, part in graph.parts.items() if part.trainable]
+        self._trained = [self._net.weight(name) for name in self._names]
+        self._slots = [
+            tuple(F.zeros_like(weight) for _ in options.optimizer.slots)
+            for weight in self._trained
+        ]
+        self._gradients = GradManager()
+        if self._trained:
+            self._gradients.attach(self._trained)
+
+    @property
+    def native(self) -> Net:
+        """The ``megengine.module.Module`` with the live weights."""
+        return self._net
+
+    def _tensor(self, array: Array) -> Any:
+        # Integers are 32 bits wide in MegEngine; indices and labels have been checked to fit.
+        kind = np.int32 if array.dtype.kind == "i" else np.float32
+        return Tensor(np.ascontiguousarray(array, dtype=kind), device=self._device)
+
+    def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        outs = self._net.run(tuple(map(self._tensor, xs)), training=False, masks={})
+        return tuple(out.numpy() for out in outs)
+
+    def train_batch(
+        self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
+    ) -> tuple[Any, Sequence[Any]]:
+        to = self._tensor
+        xs, ys = tuple(map(to, batch.xs)), tuple(map(to, batch.ys))
+        shares = None if batch.weights is None else to(batch.weights)
+        dropped = {name: to(mask) for name, mask in masks.items()}
+        with self._gradients:
+            outs = self._net.run(xs, training=True, masks=dropped)
+            loss = total_loss(self.options.losses, outs, ys, shares)
+            if self._trained:
+                self._gradients.backward(loss)
+        self._update(coefficients)
+        return loss, outs
+
+    def _update(self, coefficients: tuple[float, ...]) -> None:
+        optimizer = self.options.optimizer
+        grads = [F.zeros_like(w) if w.grad is None else w.grad for w in self._trained]
+        for place, grad in enumerate(clip(optimizer, grads)):
+            weight = self._trained[place]
+            new, self._slots[place] = optimizer.update(
+                MegEngineOps, weight, grad, self._slots[place], coefficients
+            )
+            weight[...] = new
+            weight.grad = None
+
+    def host(self, value: Any) -> Array:
+        return np.asarray(value.numpy())
+
+    def weights(self) -> Arrays:
+        return {name: self._net.weight(name).numpy().copy() for name in self.graph.parts}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        for name, value in weights.items():
+            self._net.weight(name)[...] = self._tensor(value)
+
+    def _named_slots(self) -> dict[str, tuple[int, int]]:
+        return {
+            f"{name}/{slot}": (place, number)
+            for place, name in enumerate(self._names)
+            for number, slot in enumerate(self.options.optimizer.slots)
+        }
+
+    def state(self) -> Arrays:
+        places = self._named_slots().items()
+        return {name: self._slots[i][k].numpy().copy() for name, (i, k) in places}
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        fresh = [list(slots) for slots in self._slots]
+        for name, (i, k) in self._named_slots().items():
+            fresh[i][k] = self._tensor(state[name])
+        self._slots = [tuple(slots) for slots in fresh]

@@ -1,0 +1,91 @@
+"""What a training step needs in MegEngine: losses, clipping, and the optimizers' two operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import megengine.functional as F
+import numpy as np
+
+from unifw.rules import Rules
+from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
+from unifw.spec.optimizers import Optimizer
+
+__all__ = ["MegEngineOps", "clip", "rules", "total_loss"]
+
+rules = Rules("backend 'megengine'")
+
+
+class MegEngineOps:
+    """The two operations that an optimizer's formula needs."""
+
+    sqrt = staticmethod(F.sqrt)
+    maximum = staticmethod(F.maximum)
+
+
+def total_loss(
+    losses: Sequence[Loss], outs: Sequence[Any], targets: Sequence[Any], shares: Any
+) -> Any:
+    """Return the sum over the outputs of their mean losses, or weighted by ``shares``."""
+    total = 0.0
+    for loss, out, target in zip(losses, outs, targets, strict=True):
+        values = F.mean(rules.find(loss)(loss, out, target).reshape(out.shape[0], -1), axis=1)
+        total = total + (F.mean(values) if shares is None else F.sum(values * shares))
+    return total
+
+
+@rules(CrossEntropy)
+def cross_entropy(loss: CrossEntropy, out: Any, target: Any) -> Any:
+    # Classes go last in two axes: F.gather and F.argmax abort the process beyond four (1.13).
+    axis = loss.axis % out.ndim
+    order = [*(i for i in range(out.ndim) if i != axis), axis]
+    classes = out.shape[axis]
+    log_p = F.logsoftmax(F.transpose(out, order).reshape(-1, classes), 1)
+    if np.issubdtype(target.dtype, np.integer):
+        wanted = F.one_hot(target.reshape(-1), classes).astype(log_p.dtype)
+    else:
+        wanted = F.transpose(target, order).reshape(-1, classes)
+    if loss.label_smoothing:
+        wanted = wanted * (1 - loss.label_smoothing) + loss.label_smoothing / classes
+    return -F.sum(wanted * log_p, axis=1)
+
+
+@rules(BinaryCrossEntropy)
+def binary_cross_entropy(loss: BinaryCrossEntropy, out: Any, target: Any) -> Any:
+    del loss
+    return F.softplus(out) - out * target
+
+
+@rules(MSE)
+def mse(loss: MSE, out: Any, target: Any) -> Any:
+    del loss
+    apart = out - target
+    return apart * apart
+
+
+@rules(MAE)
+def mae(loss: MAE, out: Any, target: Any) -> Any:
+    del loss
+    # F.abs (megengine 1.13) has the gradient 1 at 0, where it must be 0.
+    apart = out - target
+    return apart * F.sign(apart.detach())
+
+
+@rules(Huber)
+def huber(loss: Huber, out: Any, target: Any) -> Any:
+    apart = out - target
+    size = F.abs(apart)
+    near, far = apart * apart * 0.5, (size - loss.delta / 2) * loss.delta
+    return F.where(size <= loss.delta, near, far)
+
+
+def clip(optimizer: Optimizer, grads: list[Any]) -> list[Any]:
+    """Return the gradients of all weights, clipped as the optimizer says."""
+    if optimizer.clip_value is not None:
+        return [F.clip(g, -optimizer.clip_value, optimizer.clip_value) for g in grads]
+    if optimizer.clip_norm is not None:
+        norm = F.sqrt(sum(F.sum(g * g) for g in grads))
+        factor = F.minimum(optimizer.clip_norm / (norm + 1e-6), 1.0)
+        return [g * factor for g in grads]
+    return grads
