@@ -1,7 +1,8 @@
 """Optimizers: their settings, and their one formula, written once for every framework.
 
 ``update`` uses nothing but arithmetic and two named operations, so NumPy arrays, Paddle, MindSpore
-and MegEngine tensors all go through the very same lines; no framework's own defaults come in.
+and MegEngine tensors all go through the very same lines; no framework's own defaults come in. (The
+graph compiler of MindSpore reads the source of ``update``, so its lines are of the plainest kind.)
 Formulas follow PyTorch's: epsilon outside the root, states from zero, the momentum buffer without
 the rate, weight decay added to the gradient (but not in AdamW). See ``docs/semantics.md``.
 """
@@ -140,8 +141,7 @@ class SGD(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum else ()
 
-    def update(self, ops: Ops, weight: Any, grad: Any, slots: Any, coef: Any) -> Updated:
-        del ops
+    def update(self, ops: Ops, weight: Any, grad: Any, slots: Any, coef: Any) -> Updated:  # noqa: ARG002
         if self.weight_decay:
             grad = grad + weight * self.weight_decay
         if not self.momentum:

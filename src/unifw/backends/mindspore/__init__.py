@@ -1,0 +1,52 @@
+"""MindSpore: one compiled graph for a whole training step (eager mode is many times slower)."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+from unifw.backend import Backend, Options, Session
+from unifw.spec.graph import Graph
+
+__all__ = ["MindSporeBackend"]
+
+
+@cache
+def _accelerators() -> tuple[str, ...]:
+    """Ask once: where a kind is not there, MindSpore logs several lines about it."""
+    from mindspore import hal
+
+    logging.disable(logging.WARNING)
+    try:
+        kinds = [kind for kind in ("Ascend", "GPU") if hal.is_available(kind)]
+        counts = {kind.lower(): hal.device_count(kind) for kind in kinds}
+    finally:
+        logging.disable(logging.NOTSET)
+    return tuple(f"{kind}:{number}" for kind, count in counts.items() for number in range(count))
+
+
+class MindSporeBackend(Backend):
+    """Huawei's MindSpore."""
+
+    name = "mindspore"
+    title = "MindSpore"
+    module = "mindspore"
+    distributions = ("mindspore", "mindspore-ascend", "mindspore-gpu")
+    tested = ">=2.9,<2.11"
+    # ImportError: undefined symbol dnnl_threadpool_interop_stream_create (both bring oneDNN).
+    clashes = ("paddle",)
+    advice = "it has wheels for Python 3.10 to 3.12, and needs NumPy 1"
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu", *_accelerators())
+
+    def missing(self, graph: Graph, options: Options) -> list[str]:
+        from unifw.backends.mindspore.rules import rules
+        from unifw.backends.mindspore.training import rules as loss_rules
+
+        return rules.gaps(graph.labelled) + loss_rules.gaps(options.labelled)
+
+    def session(self, graph: Graph, options: Options) -> Session:
+        from unifw.backends.mindspore.session import MindSporeSession
+
+        return MindSporeSession(graph, options)

@@ -1,0 +1,160 @@
+"""A live net in MindSpore: cells over shared parameters, compiled once per batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mindspore
+import numpy as np
+import numpy.typing as npt
+from mindspore import Parameter, Tensor, nn
+
+from unifw.backend import Options, Session
+from unifw.backends.mindspore.rules import Dropout, rules
+from unifw.backends.mindspore.training import Judged, TrainStep
+from unifw.data import Data
+from unifw.spec.graph import Graph
+from unifw.weights import Arrays
+
+__all__ = ["MindSporeSession", "Net"]
+
+Array = npt.NDArray[Any]
+
+
+class Body(nn.Cell):
+    """The net in one mode: ``(xs, masks) -> outputs``, all of them tuples."""
+
+    def __init__(self, graph: Graph, parameters: Mapping[str, Any], *, training: bool) -> None:
+        super().__init__(auto_prefix=False)
+        places = {node.name: place for place, node in enumerate(graph.inputs)}
+        cells = []
+        dropped = 0
+        for placed in graph:
+            parts = {part: parameters[full] for part, full in placed.weights.items()}
+            cell = rules.find(placed.layer)(placed, parts, training=training)
+            if isinstance(cell, Dropout):
+                cell.number, dropped = dropped, dropped + 1
+            cells.append(cell)
+            places[placed.name] = len(places)
+        self.steps = nn.CellList(cells)
+        self.sources = tuple(tuple(places[source] for source in p.sources) for p in graph)
+        self.ends = tuple(places[name] for name in graph.outputs)
+        self.count = len(cells)
+
+    def construct(self, xs: Any, masks: Any) -> Any:
+        values = xs
+        for i in range(self.count):
+            inputs = ()
+            for source in self.sources[i]:
+                inputs = inputs + (values[source],)  # noqa: RUF005 - the compiler reads no stars
+            values = values + (self.steps[i](inputs, masks),)  # noqa: RUF005
+        outs = ()
+        for end in self.ends:
+            outs = outs + (values[end],)  # noqa: RUF005
+        return outs
+
+
+class Net(nn.Cell):
+    """The net as MindSpore knows it; called, it evaluates.
+
+    Parameters
+    ----------
+    graph : Graph
+        The description.
+    parameters : mapping of str to Parameter
+        The live weights by full name.
+    """
+
+    def __init__(self, graph: Graph, parameters: Mapping[str, Any]) -> None:
+        super().__init__(auto_prefix=False)
+        self.body = Body(graph, parameters, training=False)
+        self.is_single = len(graph.outputs) == 1
+
+    def construct(self, *xs: Any) -> Any:
+        outs = self.body(xs, ())
+        return outs[0] if self.is_single else outs
+
+
+class MindSporeSession(Session):
+    """Two compiled graphs, one that trains and one that evaluates, over the same parameters."""
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        super().__init__(graph, options)
+        # Both settings belong to the whole process. Without the graph mode, every operation is
+        # dispatched by itself, 15 to 100 times slower on CPU (mindspore 2.10).
+        mindspore.set_context(mode=mindspore.GRAPH_MODE)
+        target, _, number = options.device.partition(":")
+        mindspore.set_device({"cpu": "CPU", "gpu": "GPU"}.get(target, "Ascend"), int(number or 0))
+        self._parameters = {
+            name: Parameter(
+                Tensor(np.zeros(part.shape, dtype=np.float32)),
+                name=name,
+                requires_grad=part.trainable,
+            )
+            for name, part in graph.parts.items()
+        }
+        self._net = Net(graph, self._parameters)
+        self._net.set_train(mode=False)
+        self._trained = [self._parameters[n] for n, part in graph.parts.items() if part.trainable]
+        ranks = tuple(len(shape) + 1 for shape in graph.out_shapes)
+        body = Body(graph, self._parameters, training=True)
+        judged = Judged(body, options.losses, ranks[: len(options.losses)])
+        self._step = TrainStep(judged, options.optimizer, self._trained)
+        self._step.set_train()
+        self._compiled: set[int] = set()
+
+    @property
+    def native(self) -> Net:
+        """The ``mindspore.nn.Cell`` with the live weights."""
+        return self._net
+
+    def _tensor(self, array: Array) -> Tensor:
+        # Labels of 64 bits are refused by some operations on CPU (mindspore 2.10); indices and
+        # labels have been checked to fit into 32.
+        kind = np.int32 if array.dtype.kind == "i" else np.float32
+        return Tensor(np.ascontiguousarray(array, dtype=kind))
+
+    def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        rows = len(xs[0])
+        # Each batch size is compiled for about a second. Rows do not depend on each other in
+        # evaluation, so a short batch is filled up to a size that has been compiled.
+        size = min((known for known in self._compiled if known >= rows), default=rows)
+        self._compiled.add(size)
+        filled = (np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)]) for x in xs)
+        outs = self._net(*map(self._tensor, filled))
+        whole = outs if isinstance(outs, tuple) else (outs,)
+        return tuple(out.asnumpy()[:rows] for out in whole)
+
+    def train_batch(
+        self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
+    ) -> tuple[Any, Sequence[Any]]:
+        to = self._tensor
+        loss, outs = self._step(
+            tuple(map(to, batch.xs)),
+            tuple(map(to, batch.ys)),
+            None if batch.weights is None else to(batch.weights),
+            tuple(map(to, masks.values())),
+            Tensor(np.array(coefficients, dtype=np.float32)),
+        )
+        return loss, outs
+
+    def host(self, value: Any) -> Array:
+        return np.asarray(value.asnumpy())
+
+    def weights(self) -> Arrays:
+        return {name: value.asnumpy().copy() for name, value in self._parameters.items()}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        for name, value in weights.items():
+            self._parameters[name].set_data(self._tensor(value))
+
+    def _named_slots(self) -> dict[str, Parameter]:
+        return {slot.name: slot for slots in self._step.slots for slot in slots}
+
+    def state(self) -> Arrays:
+        return {name: slot.asnumpy().copy() for name, slot in self._named_slots().items()}
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        for name, slot in self._named_slots().items():
+            slot.set_data(self._tensor(state[name]))
