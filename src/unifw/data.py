@@ -12,9 +12,18 @@ import numpy.typing as npt
 from unifw.errors import DataError
 from unifw.randomness import shuffled
 from unifw.spec.graph import Graph
+from unifw.spec.layers import Embedding
 from unifw.spec.losses import BinaryCrossEntropy, CrossEntropy, Loss
 
-__all__ = ["Data", "batches", "check_inputs", "check_training", "class_weighted", "split"]
+__all__ = [
+    "Data",
+    "batches",
+    "check_inputs",
+    "check_training",
+    "class_weighted",
+    "index_limit",
+    "split",
+]
 
 Array = npt.NDArray[Any]
 
@@ -87,7 +96,7 @@ def check_inputs(graph: Graph, x: Any) -> tuple[Array, ...]:
             raise DataError(_shape_message(label, array.shape, node.shape))
         if node.dtype == "int":
             arrays.append(_whole(label, array))
-            _check_indices(graph, node.name, arrays[-1])
+            _in_range(label, arrays[-1], index_limit(graph, node.name), "indices")
         else:
             arrays.append(_finite(label, array))
     _same_length([(node.name, a) for node, a in zip(graph.inputs, arrays, strict=True)])
@@ -230,7 +239,9 @@ def _finite(label: str, array: Array) -> Array:
     floats = array.astype(np.float32) if array.dtype != np.float64 else array
     if not np.isfinite(floats).all():
         rows = np.flatnonzero(~np.isfinite(floats.reshape(len(floats), -1)).all(axis=1))
-        message = f"{label} holds NaN or infinity in {len(rows)} rows, the first being row {rows[0]}"
+        message = (
+            f"{label} holds NaN or infinity in {len(rows)} rows, the first being row {rows[0]}"
+        )
         raise DataError(message)
     return floats
 
@@ -243,17 +254,21 @@ def _whole(label: str, array: Array) -> Array:
     return array.astype(np.int64)
 
 
-def _check_indices(graph: Graph, source: str, array: Array) -> None:
-    from unifw.spec.layers import Embedding
+def index_limit(graph: Graph, source: str) -> int:
+    """Return below which number the values of an integer input must stay: its smallest table's rows.
 
+    Without a table on its way, the largest 32-bit number: what every framework can hold.
+    """
     reach = {source}
+    limit = int(np.iinfo(np.int32).max)
     for placed in graph:
         if not reach & set(placed.sources):
             continue
         if isinstance(placed.layer, Embedding):
-            _in_range(f"x ({source})", array, placed.layer.num_embeddings, f"rows of {placed.name}")
+            limit = min(limit, placed.layer.num_embeddings)
         elif placed.dtype == "int":
             reach.add(placed.name)
+    return limit
 
 
 def _in_range(label: str, array: Array, size: int, what: str) -> None:
@@ -289,7 +304,9 @@ def _classes(label: str, array: Array, shape: tuple[int, ...], loss: CrossEntrop
         if (probabilities < 0).any() or not np.allclose(
             probabilities.sum(axis=place + 1), 1, atol=1e-4
         ):
-            message = f"{label} has the shape of one-hot targets, but does not sum to 1 over classes"
+            message = (
+                f"{label} has the shape of one-hot targets, but does not sum to 1 over classes"
+            )
             raise DataError(message)
         return probabilities
     if array.shape[1:] == (*numbers, 1):

@@ -137,7 +137,9 @@ class Model:
 
     def __repr__(self) -> str:
         count = f"{self._net.parameter_count:,}"
-        return f"<Model {self._net.name!r} on {self.backend}, {count} parameters, epoch {self._epoch}>"
+        return (
+            f"<Model {self._net.name!r} on {self.backend}, {count} parameters, epoch {self._epoch}>"
+        )
 
     # -------------------------------------------------------------- training
 
@@ -190,7 +192,9 @@ class Model:
         """
         data = self._training_data(x, y, sample_weight)
         if class_weight is not None:
-            data = class_weighted(data, class_weight, self._options.losses).cast(self._options.dtype)
+            data = class_weighted(data, class_weight, self._options.losses).cast(
+                self._options.dtype
+            )
         if validation_data is not None and validation_split is not None:
             message = "give validation_data or validation_split, not both"
             raise SpecError(message)
@@ -403,9 +407,7 @@ class Model:
         ]
 
 
-def load(
-    path: str | os.PathLike[str], backend: str | None = None, *, device: str = "cpu"
-) -> Model:
+def load(path: str | os.PathLike[str], backend: str | None = None, *, device: str = "cpu") -> Model:
     """Read a model that ``Model.save`` wrote.
 
     Parameters

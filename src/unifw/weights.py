@@ -38,9 +38,7 @@ def check_weights(graph: Graph, weights: Mapping[str, npt.ArrayLike]) -> Arrays:
     return _fit(shapes, weights, "weights")
 
 
-def check_state(
-    graph: Graph, slots: tuple[str, ...], state: Mapping[str, npt.ArrayLike]
-) -> Arrays:
+def check_state(graph: Graph, slots: tuple[str, ...], state: Mapping[str, npt.ArrayLike]) -> Arrays:
     """Return optimizer state ``layer.part/slot → array`` if it fits the net and the optimizer.
 
     Raises
@@ -61,7 +59,9 @@ def _fit(
     shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, npt.ArrayLike], what: str
 ) -> Arrays:
     arrays = {name: np.asarray(value) for name, value in given.items()}
-    problems = [f"{name} {shape} is missing" for name, shape in shapes.items() if name not in arrays]
+    problems = [
+        f"{name} {shape} is missing" for name, shape in shapes.items() if name not in arrays
+    ]
     problems += [f"{name} is not in the net" for name in arrays if name not in shapes]
     for name, shape in shapes.items():
         if name not in arrays:

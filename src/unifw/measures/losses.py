@@ -91,7 +91,5 @@ def mae(loss: MAE, out: Array, target: Array) -> Result:
 def huber(loss: Huber, out: Array, target: Array) -> Result:
     apart = out - target
     size = np.abs(apart)
-    values = np.where(
-        size <= loss.delta, apart * apart / 2, loss.delta * (size - loss.delta / 2)
-    )
+    values = np.where(size <= loss.delta, apart * apart / 2, loss.delta * (size - loss.delta / 2))
     return _mean(values), np.clip(apart, -loss.delta, loss.delta) / out[0].size

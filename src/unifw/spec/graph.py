@@ -147,9 +147,7 @@ class Graph:
     @cached_property
     def parts(self) -> Mapping[str, Part]:
         """Every weight of the net by its full name ``layer.part``, in the walk's order."""
-        return {
-            full: p.parts[part] for p in self.walk for part, full in p.weights.items()
-        }
+        return {full: p.parts[part] for p in self.walk for part, full in p.weights.items()}
 
     @property
     def labelled(self) -> dict[str, Layer]:
@@ -315,6 +313,9 @@ def _lay_out(
     """Order the symbols so that each stands after what it reads, and give every one its name."""
     if len(set(map(id, starts))) < len(starts) or any(s.layer is not None for s in starts):
         message = "inputs must be different results of uf.Input"
+        raise SpecError(message)
+    if len(set(map(id, ends))) < len(ends):
+        message = "outputs must be different; predict once and use the result twice"
         raise SpecError(message)
     order = _ordered(ends)
     reached = {id(symbol) for symbol in order}

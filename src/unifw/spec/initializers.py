@@ -196,5 +196,7 @@ def initializer(given: Any) -> Initializer:
     """Turn ``"glorot_uniform"``, ``"zeros"`` … or an instance into an initializer."""
     if isinstance(given, str) and given in _SHORT:
         return _SHORT[given]
-    result: Initializer = named(given, Initializer, {k: type(v) for k, v in _SHORT.items()}, "initializer")
+    result: Initializer = named(
+        given, Initializer, {k: type(v) for k, v in _SHORT.items()}, "initializer"
+    )
     return result

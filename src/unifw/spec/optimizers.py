@@ -18,7 +18,17 @@ from typing import Any, ClassVar, Protocol
 from unifw.spec import check
 from unifw.spec.value import Value, named
 
-__all__ = ["CATALOGUE", "SGD", "Adagrad", "Adam", "AdamW", "Ops", "Optimizer", "RMSprop", "optimizer"]
+__all__ = [
+    "CATALOGUE",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Ops",
+    "Optimizer",
+    "RMSprop",
+    "optimizer",
+]
 
 Updated = tuple[Any, tuple[Any, ...]]
 
@@ -66,7 +76,9 @@ class Optimizer(Value):
 
     def _check(self, **least_and_below: tuple[float, float]) -> None:
         for name, (least, below) in least_and_below.items():
-            self.normalise(**{name: check.number(name, getattr(self, name), least=least, below=below)})
+            self.normalise(
+                **{name: check.number(name, getattr(self, name), least=least, below=below)}
+            )
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -264,9 +276,7 @@ class RMSprop(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(
-            rho=(0, 1), epsilon=(0, math.inf), momentum=(0, 1), weight_decay=(0, math.inf)
-        )
+        self._check(rho=(0, 1), epsilon=(0, math.inf), momentum=(0, 1), weight_decay=(0, math.inf))
         check.flag("centered", self.centered)
 
     @property

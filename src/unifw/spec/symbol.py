@@ -66,7 +66,9 @@ def connect(layer: Layer, inputs: tuple[Any, ...]) -> Symbol:
         inputs = tuple(inputs[0])
     for given in inputs:
         if not isinstance(given, Symbol):
-            message = f"{layer!r} is called on the result of uf.Input or of a layer, not on {given!r}"
+            message = (
+                f"{layer!r} is called on the result of uf.Input or of a layer, not on {given!r}"
+            )
             raise SpecError(message)
     least, most = layer.arity
     if len(inputs) < least or (most is not None and len(inputs) > most):

@@ -48,7 +48,9 @@ class Value:
     def to_data(self) -> dict[str, Any]:
         """Return plain JSON data: ``{"kind": class name, field: value …}``."""
         fields = dataclasses.fields(self)
-        return {"kind": type(self).__name__} | {f.name: _plain(getattr(self, f.name)) for f in fields}
+        return {"kind": type(self).__name__} | {
+            f.name: _plain(getattr(self, f.name)) for f in fields
+        }
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed, validated anew."""
@@ -103,9 +105,7 @@ def decode(data: Any, catalogue: Mapping[str, type[Value]]) -> Any:
         raise FileError(message) from err
 
 
-def named(
-    given: Any, base: type[Value], catalogue: Mapping[str, type[Value]], what: str
-) -> Any:
+def named(given: Any, base: type[Value], catalogue: Mapping[str, type[Value]], what: str) -> Any:
     """Turn a short name or a value into a value.
 
     ``"adam"`` becomes ``Adam()``, an instance passes through, a class is refused.

@@ -267,7 +267,9 @@ LOSSES: tuple[LossCase, ...] = (
     LossCase("cross-entropy-int32", losses.CrossEntropy(), (4,), "int32"),
     LossCase("cross-entropy-smoothed", losses.CrossEntropy(0.2), (4,), "int64"),
     LossCase("cross-entropy-probabilities", losses.CrossEntropy(), (4,), "probabilities"),
-    LossCase("cross-entropy-probabilities-smoothed", losses.CrossEntropy(0.2), (4,), "probabilities"),
+    LossCase(
+        "cross-entropy-probabilities-smoothed", losses.CrossEntropy(0.2), (4,), "probabilities"
+    ),
     LossCase("cross-entropy-image", losses.CrossEntropy(), (4, 3, 2), "int64"),
     LossCase("cross-entropy-image-probabilities", losses.CrossEntropy(), (4, 3), "probabilities"),
     LossCase("cross-entropy-last-axis", losses.CrossEntropy(axis=-1), (3, 4), "int64"),

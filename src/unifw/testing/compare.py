@@ -91,7 +91,9 @@ def gradients(
     after = session.weights()
     parts = session.graph.parts
     return value, {
-        name: before[name].astype(np.float64) - after[name] if parts[name].trainable else after[name]
+        name: before[name].astype(np.float64) - after[name]
+        if parts[name].trainable
+        else after[name]
         for name in before
     }
 

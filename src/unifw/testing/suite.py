@@ -526,7 +526,9 @@ def test_native_is_the_frameworks_own(backend: str) -> None:
         module = registry_module(backend)
         held = session.native
         values = list(held.values()) if isinstance(held, dict) else [held]
-        assert all(any(k.__module__.split(".")[0] == module for k in type(v).__mro__) for v in values)
+        assert all(
+            any(k.__module__.split(".")[0] == module for k in type(v).__mro__) for v in values
+        )
 
 
 def registry_module(backend: str) -> str:

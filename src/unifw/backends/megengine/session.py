@@ -81,8 +81,7 @@ class MegEngineSession(Session):
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]
         self._slots = [
-            tuple(F.zeros_like(weight) for _ in options.optimizer.slots)
-            for weight in self._trained
+            tuple(F.zeros_like(weight) for _ in options.optimizer.slots) for weight in self._trained
         ]
         self._gradients = GradManager()
         if self._trained:

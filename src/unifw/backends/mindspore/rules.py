@@ -17,7 +17,6 @@ from mindspore import Tensor, nn, ops
 from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
-from unifw.spec.layers.window import Pads
 
 __all__ = ["log_softmax", "rules"]
 
@@ -90,9 +89,21 @@ def _image(values: tuple[int, ...], fill: int) -> tuple[int, ...]:
     return (fill,) * (2 - len(values)) + values
 
 
-def _sides(pads: Pads) -> tuple[int, ...]:
-    """Return padding as ops.pad takes it: last axis first."""
-    return tuple(n for pair in reversed(((0, 0),) * (2 - len(pads)) + pads) for n in pair)
+def _put_around(x: Any, pads: Any, value: float) -> Any:
+    """Put a constant around the last axes.
+
+    By joining: in a compiled training step, ops.pad after a pool and before an unfold never comes
+    to an end (mindspore 2.10, CPU).
+    """
+    first = x.ndim - len(pads)
+    for i in range(len(pads)):
+        axis = first + i
+        before, after = pads[i]
+        if before:
+            x = ops.cat((ops.full((*x.shape[:axis], before, *x.shape[axis + 1 :]), value, dtype=x.dtype), x), axis)
+        if after:
+            x = ops.cat((x, ops.full((*x.shape[:axis], after, *x.shape[axis + 1 :]), value, dtype=x.dtype)), axis)
+    return x
 
 
 class Windowed(Rule):
@@ -102,15 +113,17 @@ class Windowed(Rule):
         """Keep the shapes and the padding."""
         window = placed.layer.window
         pads = window.pads(placed.in_shape[1:])
-        self.image = (-1, placed.in_shape[0], *_image(placed.in_shape[1:], 1))
+        self.is_series = placed.layer.axes == 1
         self.shape = (-1, *placed.out_shape)
         self.kernel, self.stride = _image(window.kernel, 1), _image(window.stride, 1)
         self.dilation = _image(window.dilation, 1)
-        self.pads, self.is_padded = _sides(pads), any(map(any, pads))
+        self.pads, self.is_padded = pads, any(map(any, pads))
 
     def padded(self, x: Any, value: float) -> Any:
-        x = ops.reshape(x, self.image)
-        return ops.pad(x, self.pads, mode="constant", value=value) if self.is_padded else x
+        """Return the input with its padding, as an image."""
+        if self.is_padded:
+            x = _put_around(x, self.pads, value)
+        return ops.expand_dims(x, 2) if self.is_series else x
 
 
 @rules(L.Conv1D, L.Conv2D)
@@ -133,7 +146,9 @@ class Conv(Windowed):
         x = self.padded(inputs[0], 0.0)
         columns = ops.unfold(x, self.kernel, self.dilation, 0, self.stride)
         if self.is_grouped:
-            y = ops.matmul(ops.reshape(self.weight, self.matrix), ops.reshape(columns, self.columns))
+            y = ops.matmul(
+                ops.reshape(self.weight, self.matrix), ops.reshape(columns, self.columns)
+            )
         else:
             y = ops.matmul(ops.reshape(self.weight, self.rows), columns)
         y = ops.reshape(y, self.shape)
@@ -153,7 +168,8 @@ class MaxPool(Windowed):
         self.pool = ops.MaxPool(self.kernel, self.stride, "valid")
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        return ops.reshape(self.pool(self.padded(inputs[0], LOWEST)), self.shape)
+        y = self.pool(self.padded(inputs[0], LOWEST))
+        return ops.reshape(y, self.shape) if self.is_series else y
 
 
 @rules(L.AvgPool1D, L.AvgPool2D)
@@ -175,7 +191,8 @@ class AvgPool(Windowed):
         self.share = Tensor(share.astype(np.float32))
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        y = ops.reshape(self.pool(self.padded(inputs[0], 0.0)), self.shape)
+        y = self.pool(self.padded(inputs[0], 0.0))
+        y = ops.reshape(y, self.shape) if self.is_series else y
         return y * self.share if self.is_padded else y
 
 
@@ -293,11 +310,10 @@ class Permute(Rule):
 class Pad(Rule):
     def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
         del parts, training
-        self.sides = tuple(n for pair in reversed(placed.layer.padding) for n in pair)
-        self.value = placed.layer.value
+        self.pads, self.value = placed.layer.padding, placed.layer.value
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        return ops.pad(inputs[0], self.sides, mode="constant", value=self.value)
+        return _put_around(inputs[0], self.pads, self.value)
 
 
 @rules(L.Add)

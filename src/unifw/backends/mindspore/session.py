@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import mindspore
@@ -129,15 +129,20 @@ class MindSporeSession(Session):
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
-        to = self._tensor
         loss, outs = self._step(
-            tuple(map(to, batch.xs)),
-            tuple(map(to, batch.ys)),
-            None if batch.weights is None else to(batch.weights),
-            tuple(map(to, masks.values())),
-            Tensor(np.array(coefficients, dtype=np.float32)),
+            self._tensors(batch.xs),
+            self._tensors(batch.ys),
+            None if batch.weights is None else self._tensor(batch.weights),
+            self._tensors(masks.values()),
+            self._tensor(np.array(coefficients)),
         )
         return loss, outs
+
+    def _tensors(self, arrays: Iterable[Array]) -> Any:
+        # Without the mark, tensors in a tuple are constants of the graph: every step would be
+        # compiled anew.
+        tensors = tuple(map(self._tensor, arrays))
+        return mindspore.mutable(tensors) if tensors else tensors
 
     def host(self, value: Any) -> Array:
         return np.asarray(value.asnumpy())

@@ -176,7 +176,9 @@ def layer_norm(placed: Placed) -> Forward:
 
     def forward(call: Call) -> Any:
         # The operation takes flat weights only, however many axes are normalised (paddle 3.3).
-        parts = (call.weights[k].reshape([-1]) if layer.affine else None for k in ("weight", "bias"))
+        parts = (
+            call.weights[k].reshape([-1]) if layer.affine else None for k in ("weight", "bias")
+        )
         return F.layer_norm(call.x, shape, *parts, layer.epsilon)
 
     return forward

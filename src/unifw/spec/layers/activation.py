@@ -33,9 +33,7 @@ class LeakyReLU(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.normalise(
-            negative_slope=check.number("negative_slope", self.negative_slope, least=0)
-        )
+        self.normalise(negative_slope=check.number("negative_slope", self.negative_slope, least=0))
 
 
 @dataclass(frozen=True, repr=False)

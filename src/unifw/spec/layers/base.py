@@ -71,8 +71,11 @@ class Layer(Value):
 def channels(shape: Shape, spatial: int | None = None) -> int:
     """Return the channel count of ``(channels, *spatial)``, checking the number of axes."""
     if spatial is not None and len(shape) != spatial + 1:
-        axes = ", ".join(["channels", "height", "width"][: spatial + 1] if spatial == 2 else
-                         ["channels", *["length"][:spatial]])
+        axes = ", ".join(
+            ["channels", "height", "width"][: spatial + 1]
+            if spatial == 2
+            else ["channels", *["length"][:spatial]]
+        )
         message = f"needs input of shape ({axes}), channels first, got {shape}"
         if len(shape) == spatial:
             message += f"; use input_shape=(1, {', '.join(map(str, shape))})"

@@ -80,7 +80,9 @@ class Permute(Layer):
 
     def out_shape(self, *shapes: Shape) -> Shape:
         if len(shapes[0]) != len(self.axes):
-            message = f"axes {self.axes} need {len(self.axes)} axes besides the batch, got {shapes[0]}"
+            message = (
+                f"axes {self.axes} need {len(self.axes)} axes besides the batch, got {shapes[0]}"
+            )
             raise ShapeError(message)
         return tuple(shapes[0][a - 1] for a in self.axes)
 
@@ -103,8 +105,10 @@ class Pad(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         pairs = self.padding
-        if not isinstance(pairs, (tuple, list)) or not pairs or not all(
-            isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs
+        if (
+            not isinstance(pairs, (tuple, list))
+            or not pairs
+            or not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs)
         ):
             raise self.refuse(f"padding must be pairs (before, after), got {pairs!r}")
         self.normalise(
@@ -117,7 +121,5 @@ class Pad(Layer):
         if kept < 0:
             message = f"{len(self.padding)} pairs of padding for {len(shapes[0])} axes"
             raise ShapeError(message)
-        padded = (
-            n + sum(pair) for n, pair in zip(shapes[0][kept:], self.padding, strict=True)
-        )
+        padded = (n + sum(pair) for n, pair in zip(shapes[0][kept:], self.padding, strict=True))
         return (*shapes[0][:kept], *padded)
