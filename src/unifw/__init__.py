@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 
 from unifw import errors
 from unifw.model import Model, load
+from unifw.parity import parity
 from unifw.registry import backend_names as backends
 from unifw import initializers, layers, losses, metrics, optimizers
 from unifw.spec.graph import Graph, Input, Sequential
@@ -24,4 +25,5 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "parity",
 ]

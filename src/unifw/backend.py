@@ -302,8 +302,15 @@ class Backend(ABC):
                 continue
         return None
 
-    def check(self) -> None:
+    def check(self, *, beside: bool = True) -> None:
         """Raise the error that says why this backend cannot be used here, if it cannot.
+
+        Nothing is imported.
+
+        Parameters
+        ----------
+        beside : bool
+            Whether it must get on with what this process has loaded already; default ``True``.
 
         Raises
         ------
@@ -320,7 +327,7 @@ class Backend(ABC):
             )
             raise VersionUnsupported(message)
         loaded = [module for module in self.clashes if module in sys.modules]
-        if loaded and self.module not in sys.modules:
+        if beside and loaded and self.module not in sys.modules:
             message = (
                 f"{self.title} cannot be imported after {loaded[0]} in one process (their native "
                 f"libraries clash). Import {self.module} first, or use a process for each."

@@ -322,14 +322,14 @@ class Model:
 
         Weights, optimizer state, position in training and history travel; this model stays as it is.
         """
-        return _restore(self._checkpoint(), backend, device)
+        return _restore(self.checkpoint(), backend, device)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all there is to go on with, on any backend, into one safetensors file.
 
         The file at ``path`` is replaced only by a whole new one.
         """
-        checkpoint.write(path, self._checkpoint())
+        checkpoint.write(path, self.checkpoint())
 
     def export(self, path: str | os.PathLike[str], **options: Any) -> ExportReport:
         """Write the net for another runtime, by the file's ending, and check it there.
@@ -367,7 +367,8 @@ class Model:
             "device": self.device,
         }
 
-    def _checkpoint(self) -> checkpoint.Checkpoint:
+    def checkpoint(self) -> checkpoint.Checkpoint:
+        """Return all of the model but its session: what ``save`` writes and ``to`` carries over."""
         return checkpoint.Checkpoint(
             graph=self._net,
             losses=self._options.losses,

@@ -1,0 +1,237 @@
+"""Parity: the loss curves of a net on several backends, against NumPy in float64."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.table import Table
+
+from unifw import registry
+from unifw.checkpoint import Checkpoint
+from unifw.curve import curve_of, losses
+from unifw.data import Data, check_training
+from unifw.errors import BackendError, NotInstalled, SpecError, Unsupported
+from unifw.model import Model
+from unifw.spec import check
+from unifw.spec.graph import Graph
+
+__all__ = ["Curve", "Parity", "parity"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One backend's curve.
+
+    Attributes
+    ----------
+    backend, version : str
+        Name of the backend and version of its framework.
+    optimizer : str
+        As it would be written.
+    losses : tuple of float
+        One per step; empty if it could not run.
+    difference : float or None
+        The largest difference from the reference, relative to it.
+    problem : str
+        Why it could not run; empty if it did.
+    """
+
+    backend: str
+    version: str
+    optimizer: str
+    losses: tuple[float, ...] = ()
+    difference: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The curves of one net.
+
+    Attributes
+    ----------
+    net : str
+        Its name.
+    steps : int
+        Length of the curves.
+    references : dict of str to tuple of float
+        For each optimizer the curve of NumPy in float64.
+    curves : tuple of Curve
+        One per optimizer and backend.
+    """
+
+    net: str
+    steps: int
+    references: dict[str, tuple[float, ...]]
+    curves: tuple[Curve, ...]
+
+    @property
+    def worst(self) -> float:
+        """The largest difference of all that could run."""
+        found = [c.difference for c in self.curves if c.difference is not None]
+        return max(found, default=float("nan"))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every backend could run."""
+        return not any(curve.problem for curve in self.curves)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return asdict(self)
+
+    def table(self) -> Table:
+        """Return a table: optimizers down, backends across, largest relative differences inside."""
+        backends = list(dict.fromkeys(curve.backend for curve in self.curves))
+        result = Table(title=f"{self.net}: largest relative difference in {self.steps} steps")
+        result.add_column("optimizer")
+        for backend in backends:
+            result.add_column(backend, justify="right")
+        result.add_column("loss", justify="right")
+        for optimizer, reference in self.references.items():
+            cells = [
+                f"{c.difference:.1e}" if c.difference is not None else "cannot run"
+                for c in self.curves
+                if c.optimizer == optimizer
+            ]
+            result.add_row(optimizer, *cells, f"{reference[0]:.3f} → {reference[-1]:.3f}")
+        return result
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+        console.print(self.table())
+        console.file.close()
+        problems = {f"{c.backend}: {c.problem}" for c in self.curves if c.problem}
+        return "\n".join([console.export_text().rstrip(), *sorted(problems)])
+
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """Draw the difference from the reference at each step into a picture file.
+
+        Raises
+        ------
+        NotInstalled
+            If matplotlib is missing.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as err:
+            needs = "Plots need matplotlib"
+            raise NotInstalled(needs, "plot", str(err)) from err
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        axes = figure.subplots()
+        for curve in self.curves:
+            if curve.losses:
+                apart = _apart(curve.losses, self.references[curve.optimizer])
+                label = f"{curve.backend}, {curve.optimizer}"
+                axes.semilogy(np.maximum(apart, 1e-9), label=label)
+        axes.set(xlabel="step", ylabel="relative difference from NumPy float64", title=self.net)
+        axes.legend(fontsize="small")
+        figure.savefig(path)
+
+
+def _apart(found: Sequence[float], wanted: Sequence[float]) -> Array:
+    a, b = np.asarray(found), np.asarray(wanted)
+    return np.asarray(np.abs(a - b) / np.maximum(np.abs(b), np.finfo(np.float32).tiny))
+
+
+def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
+    net: Graph,
+    data: Sequence[Any],
+    backends: Iterable[str] | None = None,
+    *,
+    loss: Any = "cross_entropy",
+    optimizers: Iterable[Any] = ("sgd", "adam"),
+    steps: int = 100,
+    batch_size: int = 64,
+    seed: int = 0,
+    report: Callable[[str], None] | None = None,
+) -> Parity:
+    """Train a net on several backends, each in a process of its own, and compare the curves.
+
+    Parameters
+    ----------
+    net : Graph
+        What to train.
+    data : (x, y) or (x, y, sample_weight)
+        As in ``Model.fit``.
+    backends : iterable of str, optional
+        Which; default all whose framework is installed.
+    loss : str, Loss, or one for each output
+        Default ``"cross_entropy"``.
+    optimizers : iterable of str or Optimizer
+        Default SGD and Adam with their defaults.
+    steps, batch_size, seed : int
+        Length of the curves (default 100), rows in a batch (64), and the seed (0).
+    report : callable, optional
+        Told, in words, what is about to run.
+
+    Returns
+    -------
+    Parity
+        Print it, ``plot`` it, or read its ``curves``.
+
+    Raises
+    ------
+    DataError, SpecError, UnknownName
+        If data, net, loss, optimizer or a backend's name are wrong.
+    """
+    chosen = installed() if backends is None else tuple(backends)
+    known = [registry.backend(name) for name in chosen]
+    if not known:
+        message = "parity needs at least one backend"
+        raise SpecError(message)
+    check.count("steps", steps)
+    check.count("batch_size", batch_size)
+    tell = report or (lambda text: None)
+    references, curves = {}, []
+    for rule in optimizers:
+        # NumPy describes the job for all of them, whether or not their frameworks are here.
+        stored = Model(net, loss=loss, optimizer=rule, seed=seed).checkpoint()
+        checked: Data = check_training(net, stored.losses, *data).cast("float32")
+        name = repr(stored.optimizer)
+        tell(f"{net.name}, {name}: reference")
+        exact = replace(stored, dtype="float64")
+        reference = tuple(losses(exact, "numpy", checked, steps, batch_size))
+        references[name] = reference
+        for backend in known:
+            tell(f"{net.name}, {name}: {backend.name}")
+            curves.append(_curve(backend.name, stored, checked, steps, batch_size, reference))
+    return Parity(net.name, steps, references, tuple(curves))
+
+
+def installed() -> tuple[str, ...]:
+    """Return the backends whose framework is installed in a tested version; imports none of them."""
+    names = []
+    for name in registry.backend_names():
+        try:
+            registry.backend(name).check(beside=False)
+        except BackendError:
+            continue
+        names.append(name)
+    return tuple(names)
+
+
+def _curve(  # noqa: PLR0913 - what parity has prepared
+    backend: str,
+    stored: Checkpoint,
+    data: Data,
+    steps: int,
+    batch_size: int,
+    reference: tuple[float, ...],
+) -> Curve:
+    version = registry.backend(backend).version or ""
+    name = repr(stored.optimizer)
+    try:
+        found = tuple(curve_of(stored, backend, data, steps, batch_size))
+    except (BackendError, Unsupported) as err:
+        return Curve(backend, version, name, problem=str(err))
+    return Curve(backend, version, name, found, float(np.max(_apart(found, reference))))
