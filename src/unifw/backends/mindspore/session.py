@@ -37,7 +37,7 @@ class Body(nn.Cell):
                 cell.number, dropped = dropped, dropped + 1
             cells.append(cell)
             places[placed.name] = len(places)
-        self.steps = nn.CellList(cells)
+        self.steps = nn.CellList(cells, auto_prefix=False)
         self.sources = tuple(tuple(places[source] for source in p.sources) for p in graph)
         self.ends = tuple(places[name] for name in graph.outputs)
         self.count = len(cells)
@@ -155,7 +155,12 @@ class MindSporeSession(Session):
             self._parameters[name].set_data(self._tensor(value))
 
     def _named_slots(self) -> dict[str, Parameter]:
-        return {slot.name: slot for slots in self._step.slots for slot in slots}
+        trained = (name for name, part in self.graph.parts.items() if part.trainable)
+        return {
+            f"{name}/{kind}": slot
+            for name, slots in zip(trained, self._step.slots, strict=True)
+            for kind, slot in zip(self.options.optimizer.slots, slots, strict=True)
+        }
 
     def state(self) -> Arrays:
         return {name: slot.asnumpy().copy() for name, slot in self._named_slots().items()}

@@ -88,7 +88,8 @@ class Judged(nn.Cell):
         super().__init__(auto_prefix=False)
         self.net = net
         pairs = zip(losses, ranks, strict=True)
-        self.judges = nn.CellList([rules.find(loss)(loss, rank) for loss, rank in pairs])
+        judges = [rules.find(loss)(loss, rank) for loss, rank in pairs]
+        self.judges = nn.CellList(judges, auto_prefix=False)
         self.count = len(losses)
 
     def construct(self, xs: Any, ys: Any, shares: Any, masks: Any) -> Any:
