@@ -388,11 +388,10 @@ class Backend(ABC):
         if gaps:
             instead = "Backend 'numpy' can run every net." if self.name != "numpy" else ""
             raise Unsupported(f"backend {self.name!r}", gaps, instead)
-        devices = self.devices()
-        if options.device not in devices:
+        if options.device != "cpu" and options.device not in self.devices():
             message = (
                 f"backend {self.name!r} has no device {options.device!r} here; there are: "
-                f"{', '.join(devices)}"
+                f"{', '.join(self.devices())}"
             )
             raise DeviceUnavailable(message)
         session = self.session(graph, options)

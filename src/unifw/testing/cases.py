@@ -11,10 +11,10 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from unifw import demo, losses, optimizers
 from unifw import layers as L
-from unifw import losses, optimizers
 from unifw.initializers import Constant
-from unifw.spec.graph import Graph, Input, Sequential
+from unifw.spec.graph import Graph, Input
 from unifw.spec.initializers import random_state
 from unifw.spec.layers import Layer
 from unifw.spec.symbol import Symbol
@@ -312,29 +312,7 @@ OPTIMIZERS: Mapping[str, optimizers.Optimizer] = MappingProxyType(
     }
 )
 
-
-def _mlp() -> Graph:
-    layers = [L.Flatten(), L.Dense(64), L.Tanh(), L.Dense(32), L.GELU(), L.Dense(10)]
-    return Sequential(layers, input_shape=(1, 8, 8), name="mlp")
-
-
-def _lenet(activation: Layer, pool: Layer, name: str) -> Graph:
-    return Sequential(
-        [
-            L.Conv2D(8, 3, padding="same"), L.BatchNorm(), activation, pool,
-            L.Conv2D(16, 3, padding="same"), L.BatchNorm(), activation, pool,
-            L.Flatten(), L.Dense(32), activation, L.Dense(10),
-        ],
-        input_shape=(1, 8, 8), name=name,
-    )  # fmt: skip
-
-
-# The nets whose curves are compared. Where a ReLU or a maximum jumps from one side to the other,
-# rounding alone decides which, and two curves that are both right part from there: in 100 steps of
-# a LeNet of ReLU and MaxPool, NumPy float32 against float64 gave up to 2e-2, and 3e-6 with a smooth
-# activation and mean pooling. So the curves of all optimizers are those of smooth nets; that of
-# ReLU and MaxPool (full of ties) runs at a rate so small that a jump cannot matter.
-SMOOTH: Mapping[str, Graph] = MappingProxyType(
-    {"mlp": _mlp(), "lenet": _lenet(L.ELU(), L.AvgPool2D(2), "lenet")}
-)
-KINKED = _lenet(L.ReLU(), L.MaxPool2D(2), "lenet-relu-max-pool")
+# The curves of all optimizers are those of smooth nets; that of ReLU and MaxPool (full of ties) runs
+# at a rate so small that a jump cannot matter.
+SMOOTH = demo.NETS
+KINKED = demo.lenet(L.ReLU(), L.MaxPool2D(2), "lenet-relu-max-pool")

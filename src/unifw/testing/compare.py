@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unifw import registry
+from unifw import demo, registry
 from unifw.backend import Options, Plan, Session
 from unifw.data import Data
 from unifw.spec.graph import Graph
@@ -100,12 +100,9 @@ def gradients(
 
 @cache
 def digits() -> Data:
-    """Return scikit-learn's 1797 handwritten digits, ``(n, 1, 8, 8)`` in [0, 1], and their classes."""
-    from sklearn.datasets import load_digits
-
-    loaded = load_digits()
-    x = (loaded.images[:, None] / 16).astype(np.float32)
-    return Data((x,), (loaded.target.astype(np.int64),))
+    """Return scikit-learn's 1797 handwritten digits as data."""
+    x, y = demo.digits()
+    return Data((x,), (y,))
 
 
 def curve(session: Session, data: Data, steps: int, batch_size: int = 64) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from unifw.backend import Backend, Options, Session
 from unifw.spec.graph import Graph
 
@@ -20,8 +22,15 @@ class MegEngineBackend(Backend):
 
     def devices(self) -> tuple[str, ...]:
         from megengine.device import get_device_count
+        from megengine.logger import set_mgb_log_level
 
-        return ("cpu", *(f"gpu:{number}" for number in range(get_device_count("gpu"))))
+        # Without a GPU, several lines about drivers would go to standard error.
+        level = set_mgb_log_level(logging.ERROR)
+        try:
+            count = get_device_count("gpu")
+        finally:
+            set_mgb_log_level(level)
+        return ("cpu", *(f"gpu:{number}" for number in range(count)))
 
     def missing(self, graph: Graph, options: Options) -> list[str]:
         from unifw.backends.megengine.rules import rules

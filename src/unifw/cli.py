@@ -1,0 +1,194 @@
+"""The command ``unifw``: what is installed, a demonstration, parity, and what a file holds.
+
+Exit status: 0 all is well; 1 something asked for does not work here, or a check failed; 2 the command
+was written wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import unifw
+from unifw import checkpoint, demo, registry
+from unifw.backend import Backend
+from unifw.errors import BackendError, NotInstalled, UnifwError, install
+from unifw.parity import parity
+from unifw.spec import check
+from unifw.spec.summary import table as summary_table
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except UnifwError as err:
+        print(f"unifw: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("unifw: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="unifw", description="One net on PaddlePaddle, MindSpore, MegEngine and NumPy."
+    )
+    parser.add_argument("--version", action="version", version=f"unifw {unifw.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=about, description=about)
+        added.add_argument("--json", action="store_true", help="print JSON instead of tables")
+        added.set_defaults(run=run)
+        return added
+
+    backends = command("backends", _backends, "list the backends: status, versions, devices")
+    backends.add_argument(
+        "--devices", action="store_true", help="import each framework and list its devices"
+    )
+    shown = command("demo", _demo, "train on real digits on every backend, export, verify, compare")
+    shown.add_argument("--epochs", type=int, default=12, help="default 12")
+    shown.add_argument("--folder", default=".", help="where digits.onnx goes; default here")
+    _choice_of_backends(shown)
+    compared = command("parity", _parity, "compare the loss curves of all backends on real digits")
+    compared.add_argument("--net", choices=sorted(demo.NETS), action="append", help="default all")
+    compared.add_argument("--optimizer", action="append", help="default sgd and adam")
+    compared.add_argument("--steps", type=int, default=100, help="default 100")
+    compared.add_argument("--tolerance", type=float, default=1e-4, help="default 1e-4")
+    compared.add_argument("--plot", metavar="FILE", help="draw the differences (one net)")
+    _choice_of_backends(compared)
+    summary = command("summary", _summary, "show the net in a file that Model.save wrote")
+    summary.add_argument("file")
+    return parser
+
+
+def _choice_of_backends(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", action="append", help="repeatable; default all installed")
+
+
+# ------------------------------------------------------------------------ backends
+
+
+def _backends(options: argparse.Namespace) -> int:
+    rows = [_status(registry.backend(name), options.devices) for name in registry.backend_names()]
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return 0
+    result = Table()
+    for column in ("backend", "framework", "version", "tested", "status"):
+        result.add_column(column, no_wrap=column != "status")
+    for row in rows:
+        devices = f": {', '.join(row['devices'])}" if row["devices"] else ""
+        told = row["problem"] or f"ready{devices}"
+        result.add_row(
+            row["backend"], row["framework"], row["version"] or "-", row["tested"], told
+        )
+    Console().print(result)
+    for row in rows:
+        if row["install"]:  # beside the table, where nothing wraps it and it can be copied
+            print(f"{row['backend']}: {row['install']}")
+    return 0
+
+
+def _status(backend: Backend, devices: bool) -> dict[str, Any]:  # noqa: FBT001 - the flag --devices
+    row: dict[str, Any] = {
+        "backend": backend.name,
+        "framework": backend.title,
+        "version": backend.version,
+        "tested": backend.tested,
+        "ready": True,
+        "problem": "",
+        "install": "",
+        "devices": [],
+    }
+    try:
+        backend.check()
+        if devices:
+            backend.load()
+            row["devices"] = list(backend.devices())
+    except BackendError as err:
+        missing = isinstance(err, NotInstalled) and backend.version is None
+        problem = f"not installed: {backend.advice}" if missing else str(err)
+        row |= {"ready": False, "problem": problem, "install": install(backend.name)}
+    return row
+
+
+# ------------------------------------------------------------------------ demo and parity
+
+
+def _demo(options: argparse.Namespace) -> int:
+    check.count("--epochs", options.epochs)
+    console = Console(stderr=options.json)
+    result = demo.run(options.backend, options.epochs, options.folder, console)
+    if options.json:
+        print(json.dumps(result.to_data(), ensure_ascii=False))
+    return 0 if result.passed else 1
+
+
+def _parity(options: argparse.Namespace) -> int:
+    nets = options.net or sorted(demo.NETS, reverse=True)
+    if options.plot and len(nets) > 1:
+        print("unifw: --plot draws one net; choose it with --net", file=sys.stderr)
+        return 2
+    console = Console(stderr=options.json)
+    results = []
+    with console.status("parity") as status:
+        for name in nets:
+            results.append(
+                parity(
+                    demo.NETS[name],
+                    demo.digits(),
+                    options.backend,
+                    optimizers=options.optimizer or ("sgd", "adam"),
+                    steps=options.steps,
+                    report=status.update,
+                )
+            )
+    for result in results:
+        console.print(result.table())
+        for problem in sorted({f"{c.backend}: {c.problem}" for c in result.curves if c.problem}):
+            console.print(problem, highlight=False)
+        if options.plot:
+            result.plot(options.plot)
+    if options.json:
+        print(json.dumps([result.to_data() for result in results], ensure_ascii=False))
+    good = all(r.complete and r.worst <= options.tolerance for r in results)
+    return 0 if good else 1
+
+
+# ------------------------------------------------------------------------ summary
+
+
+def _summary(options: argparse.Namespace) -> int:
+    stored = checkpoint.read(options.file)
+    about = {
+        "file": options.file,
+        "losses": [repr(loss) for loss in stored.losses],
+        "optimizer": repr(stored.optimizer),
+        "seed": stored.seed,
+        "epoch": stored.epoch,
+        "step": stored.step,
+        "provenance": stored.provenance,
+        "history": stored.history,
+    }
+    if options.json:
+        print(json.dumps(about | {"graph": json.loads(stored.graph.to_json())}, ensure_ascii=False))
+        return 0
+    console = Console()
+    console.print(summary_table(stored.graph))
+    trained = f"{stored.epoch} epochs, {stored.step} steps with {stored.optimizer!r}"
+    console.print(f"trained for {trained}", highlight=False)
+    written = ", ".join(f"{key} {value}" for key, value in stored.provenance.items())
+    console.print(f"written by {written}", highlight=False)
+    return 0
