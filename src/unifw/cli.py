@@ -91,9 +91,7 @@ def _backends(options: argparse.Namespace) -> int:
     for row in rows:
         devices = f": {', '.join(row['devices'])}" if row["devices"] else ""
         told = row["problem"] or f"ready{devices}"
-        result.add_row(
-            row["backend"], row["framework"], row["version"] or "-", row["tested"], told
-        )
+        result.add_row(row["backend"], row["framework"], row["version"] or "-", row["tested"], told)
     Console().print(result)
     for row in rows:
         if row["install"]:  # beside the table, where nothing wraps it and it can be copied

@@ -27,9 +27,7 @@ def losses(
     stored: checkpoint.Checkpoint, backend: str, data: Data, steps: int, batch_size: int
 ) -> list[float]:
     """Return the losses of the next steps of training, one per step, shuffled as ``fit`` does it."""
-    options = Options(
-        stored.losses, stored.optimizer, dtype=stored.dtype, seed=stored.seed
-    )
+    options = Options(stored.losses, stored.optimizer, dtype=stored.dtype, seed=stored.seed)
     session = registry.backend(backend).open(stored.graph, options, stored.weights)
     per_epoch = -(-len(data) // batch_size)
     plan = Plan(0, -(-steps // per_epoch), batch_size)

@@ -30,7 +30,6 @@ WANTED = 0.96
 TEST_ROWS = 360
 
 
-
 def lenet(activation: L.Layer, pool: L.Layer, name: str) -> Graph:
     """Return a small LeNet with batch norm for the digits."""
     return Sequential(
@@ -173,7 +172,11 @@ def _here(name: str, epochs: int, folder: Path, console: Console) -> Run:
     )  # fmt: skip
     accuracy = model.evaluate(x[split:], y[split:])["accuracy"]
     version = registry.backend(name).version or ""
-    console.print(f"{model!r}: accuracy {accuracy:.4f} on {TEST_ROWS} test images", highlight=False, soft_wrap=True)
+    console.print(
+        f"{model!r}: accuracy {accuracy:.4f} on {TEST_ROWS} test images",
+        highlight=False,
+        soft_wrap=True,
+    )
     report = model.export(folder / "digits.onnx")
     console.print(str(report), highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="unifw-") as temporary:

@@ -1,6 +1,6 @@
 """Run an ONNX file in a process of its own: ``run_onnx.py MODEL INPUTS.npz OUTPUTS.npz``.
 
-Arrays are named ``batch:input`` and ``batch:output``. Nothing of unifw is imported, so what is
+Arrays are named ``batch:input`` and, by place, ``batch:output``. Nothing of unifw is imported, so what is
 checked is the file alone.
 """
 
@@ -27,7 +27,7 @@ def main(model: str, inputs: str, outputs: str) -> None:
     results = {}
     for batch, given in batches.items():
         found = session.run(names, given)
-        results |= {f"{batch}:{name}": out for name, out in zip(names, found, strict=True)}
+        results |= {f"{batch}:{number}": out for number, out in enumerate(found)}
     np.savez(outputs, **results)
     print(f"ONNX Runtime {onnxruntime.__version__}")  # noqa: T201 - the answer to the parent
 

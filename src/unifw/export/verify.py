@@ -77,8 +77,8 @@ def verify(  # noqa: PLR0913 - a file, its runner, and what to compare
     runtime, found = _run(path, runner, graph, given)
     differences = {
         rows: max(
-            _difference(f"output {name!r}, batch of {rows}", found[f"{rows}:{name}"], wanted)
-            for name, wanted in zip(graph.outputs, predict(xs), strict=True)
+            _difference(f"output {name!r}, batch of {rows}", found[f"{rows}:{number}"], wanted)
+            for number, (name, wanted) in enumerate(zip(graph.outputs, predict(xs), strict=True))
         )
         for rows, xs in given.items()
     }

@@ -100,9 +100,18 @@ def _put_around(x: Any, pads: Any, value: float) -> Any:
         axis = first + i
         before, after = pads[i]
         if before:
-            x = ops.cat((ops.full((*x.shape[:axis], before, *x.shape[axis + 1 :]), value, dtype=x.dtype), x), axis)
+            x = ops.cat(
+                (
+                    ops.full((*x.shape[:axis], before, *x.shape[axis + 1 :]), value, dtype=x.dtype),
+                    x,
+                ),
+                axis,
+            )
         if after:
-            x = ops.cat((x, ops.full((*x.shape[:axis], after, *x.shape[axis + 1 :]), value, dtype=x.dtype)), axis)
+            x = ops.cat(
+                (x, ops.full((*x.shape[:axis], after, *x.shape[axis + 1 :]), value, dtype=x.dtype)),
+                axis,
+            )
     return x
 
 

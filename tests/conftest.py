@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import unifw as uf
+from unifw import demo
+from unifw import layers as L
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--example-backend", default="numpy", help="backend the examples run on")
+
+
+@pytest.fixture(scope="session")
+def digits() -> Any:
+    return demo.digits()
+
+
+@pytest.fixture
+def net() -> uf.Graph:
+    layers = [L.Conv2D(4, 3), L.BatchNorm(), L.ReLU(), L.Flatten(), L.Dense(10)]
+    return uf.Sequential(layers, input_shape=(1, 8, 8))
+
+
+@pytest.fixture
+def model(net: uf.Graph) -> uf.Model:
+    return uf.Model(net, loss="cross_entropy", metrics=["accuracy"])
+
+
+@pytest.fixture
+def few(digits: Any) -> tuple[np.ndarray, np.ndarray]:
+    x, y = digits
+    return x[:100], y[:100]

@@ -1,0 +1,148 @@
+"""Bad data is refused before anything is trained, with the array's name and the mend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import unifw as uf
+from unifw import layers as L
+from unifw.data import batches
+from unifw.errors import DataError, SpecError
+from unifw.randomness import dropout_masks, shuffled
+
+X = np.zeros((6, 1, 8, 8), dtype=np.float32)
+Y = np.arange(6)
+
+
+def spoiled(value: float) -> Any:
+    x = X.copy()
+    x[2, 0, 1, 1] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "says"),
+    [
+        (spoiled(np.nan), Y, "NaN or infinity in 1 rows, the first being row 2"),
+        (spoiled(np.inf), Y, "NaN or infinity"),
+        (X[:, 0], Y, r"must have shape \(n, 1, 8, 8\).*reshape\(-1, 1, 8, 8\)"),
+        (X[0], Y, r"for one sample use x\[None\]"),
+        (np.zeros((6, 8, 8, 1)), Y, "channels go first"),
+        (X.astype(str), Y, "must hold numbers, got dtype <U"),
+        (X.astype(object), Y, "must hold numbers"),
+        ([[1.0], [1.0, 2.0]], Y, "rows differ in length"),
+        (X[:0], Y[:0], "is empty"),
+        (X, Y[:5], "same number of rows: x has 6, y .dense. has 5"),
+        (X, Y + 5, r"must lie in 0 … 9 \(10 classes\), got 5 … 10"),
+        (X, Y - 1, "must lie in 0 … 9"),
+        (X, Y + 0.5, "whole numbers"),
+        (X, np.full((6, 10), 0.3), "does not sum to 1"),
+        (X, np.zeros((6, 4)), "must be class numbers of shape"),
+        ([X, X], Y, "x"),
+        ({"image": X}, Y, r"inputs are \['input'\]"),
+        (3.0, Y, "single number"),
+    ],
+)
+def test_bad_arrays_are_refused_and_nothing_is_trained(
+    model: uf.Model, x: Any, y: Any, says: str
+) -> None:
+    before = model.weights
+    with pytest.raises(DataError, match=says):
+        model.fit(x, y, verbose=0)
+    assert model.epoch == 0
+    assert model.history == {}
+    assert all(np.array_equal(value, before[name]) for name, value in model.weights.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"epochs": -1}, SpecError, "epochs"),
+        ({"batch_size": 0}, SpecError, "batch_size"),
+        ({"batch_size": 2.5}, SpecError, "batch_size"),
+        ({"shuffle": "yes"}, SpecError, "shuffle"),
+        ({"validation_split": 1.0}, DataError, "leave rows on both sides"),
+        ({"validation_split": 0.2, "validation_data": (X, Y)}, SpecError, "not both"),
+        ({"validation_data": X}, DataError, "must be .x, y."),
+        ({"validation_data": (X, Y + 9)}, DataError, "must lie in"),
+        ({"sample_weight": np.ones(5)}, DataError, "same number of rows"),
+        ({"sample_weight": -np.ones(6)}, DataError, "must not be negative"),
+        ({"sample_weight": np.zeros(6)}, DataError, "nor all zero"),
+        ({"sample_weight": np.ones((6, 2))}, DataError, "one number per sample"),
+        ({"class_weight": {0: -1.0}}, DataError, "at least 0"),
+        ({"class_weight": {n: 0.0 for n in range(10)}}, DataError, "every sample with weight zero"),
+    ],
+)
+def test_bad_options_of_fit_are_refused(
+    model: uf.Model, options: Any, error: Any, says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        model.fit(X, Y, verbose=0, **options)
+    assert model.epoch == 0
+
+
+def test_embedding_indices_out_of_range_are_refused() -> None:
+    net = uf.Sequential([L.Embedding(5, 2), L.Flatten(), L.Dense(1)], input_shape=3)
+    model = uf.Model(net, loss="mse")
+    with pytest.raises(DataError, match="0 … 4"):
+        model.predict(np.array([[0, 1, 5]]))
+    with pytest.raises(DataError, match="whole numbers"):
+        model.predict(np.array([[0, 1, 0.5]]))
+    assert model.predict(np.array([[0.0, 1.0, 4.0]])).shape == (1, 1)
+
+
+def test_binary_targets_lie_between_0_and_1() -> None:
+    model = uf.Model(uf.Sequential([L.Dense(1)], input_shape=2), loss="binary_cross_entropy")
+    with pytest.raises(DataError, match=r"\[0, 1\]"):
+        model.fit(np.ones((3, 2)), np.array([0, 1, 2]), verbose=0)
+
+
+def test_losses_that_do_not_go_with_the_net_are_refused() -> None:
+    probable = uf.Sequential([L.Dense(3), L.Softmax()], input_shape=2)
+    with pytest.raises(SpecError, match="takes logits"):
+        uf.Model(probable, loss="cross_entropy")
+    with pytest.raises(SpecError, match="single class"):
+        uf.Model(uf.Sequential([L.Dense(1)], input_shape=2), loss="cross_entropy")
+    with pytest.raises(SpecError, match="has no loss"):
+        uf.Model(probable).fit(np.ones((2, 2)), [0, 1])
+    with pytest.raises(SpecError, match="write MSE"):
+        uf.Model(probable, loss=uf.losses.MSE)
+
+
+def test_batches_cover_each_row_once_and_follow_the_seed() -> None:
+    cuts = list(batches(10, 4, shuffle=True, seed=3, epoch=1))
+    assert [len(rows) for rows in cuts] == [4, 4, 2]
+    assert sorted(np.concatenate(cuts)) == list(range(10))
+    assert np.array_equal(np.concatenate(cuts), shuffled(10, 3, 1))
+    assert not np.array_equal(shuffled(10, 3, 1), shuffled(10, 3, 2))
+    assert [list(rows) for rows in batches(3, 2, shuffle=False, seed=0, epoch=0)] == [[0, 1], [2]]
+
+
+def test_dropout_masks_have_the_right_share_and_scale() -> None:
+    net = uf.Sequential([L.Dropout(0.3), L.Dropout(0.3)], input_shape=1000)
+    masks = dropout_masks(net, 0, 1, 50)
+    first, second = masks["dropout"], masks["dropout_1"]
+    assert set(np.unique(first)) == {np.float32(0), np.float32(1 / 0.7)}
+    assert (first == 0).mean() == pytest.approx(0.3, abs=0.01)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, dropout_masks(net, 0, 2, 50)["dropout"])
+
+
+def test_binary_class_weights_and_one_hot_targets_count() -> None:
+    x = np.random.RandomState(0).standard_normal((20, 3)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    net = uf.Sequential([L.Dense(1)], input_shape=3)
+    weighted, plain = (
+        uf.Model(net, loss="binary_cross_entropy", optimizer="sgd") for _ in range(2)
+    )
+    weighted.fit(x, y, class_weight={1: 3.0}, verbose=0)
+    plain.fit(x, y, sample_weight=np.where(y == 1, 3.0, 1.0), verbose=0)
+    assert np.array_equal(weighted.weights["dense.weight"], plain.weights["dense.weight"])
+    ten = uf.Sequential([L.Dense(2)], input_shape=3)
+    a, b = (uf.Model(ten, loss="cross_entropy") for _ in range(2))
+    a.fit(x, np.eye(2)[y], class_weight={0: 2.0}, verbose=0)
+    b.fit(x, y, class_weight={0: 2.0}, verbose=0)
+    assert a.history["loss"] == pytest.approx(b.history["loss"], rel=1e-6)
