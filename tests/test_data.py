@@ -73,7 +73,11 @@ def test_bad_arrays_are_refused_and_nothing_is_trained(
         ({"sample_weight": np.zeros(6)}, DataError, "nor all zero"),
         ({"sample_weight": np.ones((6, 2))}, DataError, "one number per sample"),
         ({"class_weight": {0: -1.0}}, DataError, "at least 0"),
-        ({"class_weight": {n: 0.0 for n in range(10)}}, DataError, "every sample with weight zero"),
+        (
+            {"class_weight": dict.fromkeys(range(10), 0.0)},
+            DataError,
+            "every sample with weight zero",
+        ),
     ],
 )
 def test_bad_options_of_fit_are_refused(

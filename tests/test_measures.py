@@ -57,7 +57,7 @@ def test_metrics_of_classes_are_those_of_scikit_learn(metric: Any, wanted: float
     [
         (uf.metrics.Accuracy(), sk.accuracy_score(BITS, SCORE > 0)),
         (uf.metrics.BinaryAccuracy(), sk.accuracy_score(BITS, SCORE > 0)),
-        (uf.metrics.BinaryAccuracy(0.7), sk.accuracy_score(BITS, SCORE > np.log(0.7 / 0.3))),
+        (uf.metrics.BinaryAccuracy(0.7), sk.accuracy_score(BITS, np.log(0.7 / 0.3) < SCORE)),
         (uf.metrics.Precision(), sk.precision_score(BITS, SCORE > 0)),
         (uf.metrics.Recall(), sk.recall_score(BITS, SCORE > 0)),
         (uf.metrics.F1(), sk.f1_score(BITS, SCORE > 0)),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from unifw import errors
+from unifw import errors, initializers, layers, losses, metrics, optimizers
 from unifw.model import Model, load
 from unifw.parity import parity
 from unifw.registry import backend_names as backends
-from unifw import initializers, layers, losses, metrics, optimizers
 from unifw.spec.graph import Graph, Input, Sequential
 
 __all__ = [

@@ -190,7 +190,7 @@ class Session(ABC):
     def load_state(self, state: Mapping[str, Array]) -> None:
         """Set the optimizer's state; names and shapes have been checked."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sessions hold nothing to let go of
         """Let go of what the session holds; it cannot be used afterwards."""
 
     def predict(self, xs: tuple[Array, ...], batch_size: int) -> Iterator[tuple[Array, ...]]:

@@ -140,22 +140,21 @@ def _parity(options: argparse.Namespace) -> int:
         print("unifw: --plot draws one net; choose it with --net", file=sys.stderr)
         return 2
     console = Console(stderr=options.json)
-    results = []
     with console.status("parity") as status:
-        for name in nets:
-            results.append(
-                parity(
-                    demo.NETS[name],
-                    demo.digits(),
-                    options.backend,
-                    optimizers=options.optimizer or ("sgd", "adam"),
-                    steps=options.steps,
-                    report=status.update,
-                )
+        results = [
+            parity(
+                demo.NETS[name],
+                demo.digits(),
+                options.backend,
+                optimizers=options.optimizer or ("sgd", "adam"),
+                steps=options.steps,
+                report=status.update,
             )
+            for name in nets
+        ]
     for result in results:
         console.print(result.table())
-        for problem in sorted({f"{c.backend}: {c.problem}" for c in result.curves if c.problem}):
+        for problem in result.problems:
             console.print(problem, highlight=False)
         if options.plot:
             result.plot(options.plot)

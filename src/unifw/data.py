@@ -247,10 +247,9 @@ def _finite(label: str, array: Array) -> Array:
 
 
 def _whole(label: str, array: Array) -> Array:
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all() or (array != np.floor(array)).any():
-            message = f"{label} must hold whole numbers, got dtype {array.dtype} with fractions"
-            raise DataError(message)
+    if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.floor(array))).all():
+        message = f"{label} must hold whole numbers, got dtype {array.dtype} with fractions"
+        raise DataError(message)
     return array.astype(np.int64)
 
 

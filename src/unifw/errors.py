@@ -76,7 +76,7 @@ class UnknownName(SpecError):
 
 
 class DataError(UnifwError, ValueError):
-    """Arrays that cannot be trained or predicted on: NaN, wrong shape, labels out of range …"""
+    """Arrays that cannot be trained or predicted on: NaN, wrong shapes, labels out of range."""
 
 
 class WeightsError(UnifwError, ValueError):

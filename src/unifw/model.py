@@ -13,7 +13,7 @@ import unifw
 from unifw import checkpoint, registry
 from unifw.backend import Epoch, Options, Plan, Session
 from unifw.data import Data, check_inputs, check_training, class_weighted, split
-from unifw.errors import DataError, SpecError, Unsupported
+from unifw.errors import DataError, SpecError
 from unifw.measures.losses import per_sample
 from unifw.measures.metrics import meter
 from unifw.progress import display
@@ -67,7 +67,7 @@ class Model:
         If the backend cannot be used, or cannot run this net.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each with a meaning of its own
         self,
         net: Graph,
         backend: str = "numpy",

@@ -83,6 +83,11 @@ class Parity:
         """Whether every backend could run."""
         return not any(curve.problem for curve in self.curves)
 
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for every backend that could not run."""
+        return sorted({f"{c.backend}: {c.problem}" for c in self.curves if c.problem})
+
     def to_data(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return asdict(self)
@@ -110,8 +115,7 @@ class Parity:
         console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
         console.print(self.table())
         console.file.close()
-        problems = {f"{c.backend}: {c.problem}" for c in self.curves if c.problem}
-        return "\n".join([console.export_text().rstrip(), *sorted(problems)])
+        return "\n".join([console.export_text().rstrip(), *self.problems])
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw the difference from the reference at each step into a picture file.
@@ -191,19 +195,18 @@ def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
         raise SpecError(message)
     check.count("steps", steps)
     check.count("batch_size", batch_size)
-    tell = report or (lambda text: None)
     references, curves = {}, []
     for rule in optimizers:
         # NumPy describes the job for all of them, whether or not their frameworks are here.
         stored = Model(net, loss=loss, optimizer=rule, seed=seed).checkpoint()
         checked: Data = check_training(net, stored.losses, *data).cast("float32")
         name = repr(stored.optimizer)
-        tell(f"{net.name}, {name}: reference")
         exact = replace(stored, dtype="float64")
         reference = tuple(losses(exact, "numpy", checked, steps, batch_size))
         references[name] = reference
         for backend in known:
-            tell(f"{net.name}, {name}: {backend.name}")
+            if report is not None:
+                report(f"{net.name}, {name}: {backend.name}")
             curves.append(_curve(backend.name, stored, checked, steps, batch_size, reference))
     return Parity(net.name, steps, references, tuple(curves))
 

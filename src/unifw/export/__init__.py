@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unifw.checkpoint import replacing
-from unifw.errors import ExportError, SpecError, UnknownName, Unsupported
+from unifw.errors import SpecError, UnknownName, Unsupported
 from unifw.export.report import ExportReport
 from unifw.export.verify import Predict, verify
 from unifw.registry import found

@@ -24,11 +24,11 @@ def main(model: str, inputs: str, outputs: str) -> None:
         for key in stored.files:
             batch, _, name = key.partition(":")
             batches.setdefault(batch, {})[name] = stored[key]
-    results = {}
+    results: dict[str, np.ndarray] = {}
     for batch, given in batches.items():
         found = session.run(names, given)
         results |= {f"{batch}:{number}": out for number, out in enumerate(found)}
-    np.savez(outputs, **results)
+    np.savez(outputs, **results)  # type: ignore[arg-type]  # array names
     print(f"ONNX Runtime {onnxruntime.__version__}")  # noqa: T201 - the answer to the parent
 
 

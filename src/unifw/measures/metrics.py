@@ -58,7 +58,7 @@ def meter(metric: Metric, *, probabilities: bool) -> Meter:
 def _labels(out: Array, target: Array, axis: int = 1) -> Array:
     """Return class numbers, from class numbers or one-hot targets."""
     if target.shape == out.shape and out.shape[axis] > 1:
-        return target.argmax(axis=axis)
+        return np.asarray(target.argmax(axis=axis))
     return target.reshape(out.shape[:axis] + out.shape[axis % out.ndim + 1 :])
 
 
@@ -87,7 +87,9 @@ class BinaryAccuracy(_Mean):
     """Share of outputs on the right side of the threshold."""
 
     def values(self, out: Array, target: Array) -> Array:
-        return (out > self.cut(self.metric.threshold)) == (target.reshape(out.shape) > 0.5)
+        return np.asarray(
+            (out > self.cut(self.metric.threshold)) == (target.reshape(out.shape) > 0.5)
+        )
 
 
 @rules(spec.Accuracy)
@@ -97,7 +99,7 @@ class Accuracy(_Mean):
     def values(self, out: Array, target: Array) -> Array:
         axis = self.metric.axis
         if out.shape[axis] == 1:
-            return (out > self.cut(0.5)) == (target.reshape(out.shape) > 0.5)
+            return np.asarray((out > self.cut(0.5)) == (target.reshape(out.shape) > 0.5))
         return np.asarray(out.argmax(axis=axis) == _labels(out, target, axis))
 
 

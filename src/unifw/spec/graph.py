@@ -59,7 +59,7 @@ class Placed:
     """
 
     name: str
-    layer: Layer
+    layer: Any  # a Layer; the rule that is found by its class knows its fields
     sources: tuple[str, ...]
     owner: str
     in_shapes: tuple[Shape, ...]
@@ -361,7 +361,7 @@ def _ordered(ends: tuple[Symbol, ...]) -> list[Symbol]:
 
 
 def _names(starts: tuple[Symbol, ...], order: list[Symbol]) -> dict[int, str]:
-    """Give every symbol a unique name: the given one, else its kind's: ``dense``, ``dense_1`` …"""
+    """Give every symbol a unique name: the given one, else its kind's (``dense``, ``dense_1``)."""
     wanted: dict[str, object] = {}
     for symbol in (*starts, *order):
         name = symbol.layer.name if symbol.layer else symbol.label

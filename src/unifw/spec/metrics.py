@@ -12,12 +12,12 @@ from unifw.spec.value import Value, named
 
 __all__ = [
     "CATALOGUE",
+    "F1",
     "MAE",
     "MSE",
     "ROCAUC",
     "Accuracy",
     "BinaryAccuracy",
-    "F1",
     "Metric",
     "Precision",
     "Recall",

@@ -153,7 +153,7 @@ class SGD(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum else ()
 
-    def update(self, ops: Ops, weight: Any, grad: Any, slots: Any, coef: Any) -> Updated:  # noqa: ARG002
+    def update(self, ops: Ops, weight: Any, grad: Any, slots: Any, coef: Any) -> Updated:
         if self.weight_decay:
             grad = grad + weight * self.weight_decay
         if not self.momentum:

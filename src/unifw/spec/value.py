@@ -23,7 +23,7 @@ class Value:
         """Print it as a person would write it: no needless fields, ``3`` rather than ``(3, 3)``."""
         shown = []
         positional = True
-        for field in sorted(dataclasses.fields(self), key=lambda field: field.kw_only):
+        for field in sorted(dataclasses.fields(self), key=lambda field: bool(field.kw_only)):
             required = field.default is dataclasses.MISSING
             if not required and self._stays_with(field, field.default):
                 continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +51,8 @@ class LayerCase:
     shapes : tuple of shapes
         Of its inputs, without the batch axis.
     values : {"normal", "large", "ties", "zeros", "indices"}
-        What the inputs hold: normal numbers, a hundred times them, few different ones (as in real images), normal numbers
-        with exact zeros among them, or indices below 7.
+        What the inputs hold: normal numbers, a hundred times them, few different ones (as in real
+        images), normal numbers with exact zeros among them, or indices below 7.
     """
 
     name: str
@@ -114,12 +115,12 @@ class LossCase:
         x = random_state("loss", self.name).standard_normal((ROWS, *self.shape)) * self.scale
         return x.astype(np.float32), _positions(x.shape)
 
-    def target(self) -> Array:
+    def target(self) -> Any:
         """Return the targets."""
         draw = random_state("target", self.name)
         if self.targets == "equal":  # half of the outputs are exactly right
             x = self.inputs()[0].reshape(-1).copy()
-            x[::2] += draw.standard_normal(x[::2].size).astype(np.float32)
+            x[::2] = draw.standard_normal(x[::2].size)
             return x.reshape(ROWS, *self.shape)
         if self.targets == "normal":
             return draw.standard_normal((ROWS, *self.shape)).astype(np.float32)
@@ -130,7 +131,7 @@ class LossCase:
         if self.targets == "probabilities":
             values = draw.random_sample((ROWS, *self.shape)) + 0.1
             return (values / values.sum(axis=axis, keepdims=True)).astype(np.float32)
-        rest = list((ROWS, *self.shape))
+        rest = [ROWS, *self.shape]
         del rest[axis]
         return draw.randint(0, classes, rest).astype(self.targets)
 

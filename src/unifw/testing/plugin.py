@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Expect a backend's stated gaps to fail, and to fail for that reason."""
     for item in items:
         params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-        case = params.get("case")
+        case: Any = params.get("case")
         if "backend" not in params or not hasattr(case, "graph"):
             continue
         losses = (case.loss,) if hasattr(case, "loss") else ()

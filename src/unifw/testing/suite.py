@@ -159,7 +159,7 @@ def stepped(rule: Any) -> Any:
 
 def test_nesterov_looks_ahead(backend: str) -> None:
     # mindspore 2.10: nn.Momentum ignores use_nesterov on CPU.
-    def rule(t: int, g: float, m: dict[str, float]) -> float:
+    def rule(t: int, g: float, m: dict[str, float]) -> Any:
         m["v"] = 0.9 * m["v"] + g
         return 0.1 * (g + 0.9 * m["v"])
 
@@ -169,7 +169,7 @@ def test_nesterov_looks_ahead(backend: str) -> None:
 
 def test_adam_epsilon_is_outside_the_root_and_unscaled(backend: str) -> None:
     # mindspore 2.10: the "epsilon hat" form, an epsilon 31 times larger at step 1.
-    def rule(t: int, g: float, m: dict[str, float]) -> float:
+    def rule(t: int, g: float, m: dict[str, float]) -> Any:
         m["m"] = 0.9 * m["m"] + 0.1 * g
         m["v"] = 0.999 * m["v"] + 0.001 * g * g
         return 0.1 * m["m"] / (1 - 0.9**t) / ((m["v"] / (1 - 0.999**t)) ** 0.5 + 0.1)
@@ -187,7 +187,7 @@ def test_adamw_decays_apart_from_the_gradient(backend: str) -> None:
 
 def test_rmsprop_starts_from_zero_with_epsilon_outside(backend: str) -> None:
     # paddle 3.3 and mindspore 2.10: epsilon inside the root; mindspore starts from one.
-    def rule(t: int, g: float, m: dict[str, float]) -> float:
+    def rule(t: int, g: float, m: dict[str, float]) -> Any:
         m["v"] = 0.9 * m["v"] + 0.1 * g * g
         return 0.1 * g / (m["v"] ** 0.5 + 0.1)
 
@@ -197,7 +197,7 @@ def test_rmsprop_starts_from_zero_with_epsilon_outside(backend: str) -> None:
 
 def test_rmsprop_momentum_is_without_the_rate(backend: str) -> None:
     # paddle 3.3 keeps the rate inside the buffer: the same until the rate changes.
-    def rule(t: int, g: float, m: dict[str, float]) -> float:
+    def rule(t: int, g: float, m: dict[str, float]) -> Any:
         m["v"] = 0.9 * m["v"] + 0.1 * g * g
         m["m"] = 0.5 * m["m"] + g / (m["v"] ** 0.5 + 0.1)
         return 0.1 * m["m"]
@@ -208,7 +208,7 @@ def test_rmsprop_momentum_is_without_the_rate(backend: str) -> None:
 
 def test_adagrad_starts_from_zero_with_epsilon_outside(backend: str) -> None:
     # mindspore 2.10 starts from 0.1; megengine 1.13 has epsilon inside the root.
-    def rule(t: int, g: float, m: dict[str, float]) -> float:
+    def rule(t: int, g: float, m: dict[str, float]) -> Any:
         m["v"] += g * g
         return 0.1 * g / (m["v"] ** 0.5 + 0.1)
 

@@ -47,11 +47,11 @@ class Body(nn.Cell):
         for i in range(self.count):
             inputs = ()
             for source in self.sources[i]:
-                inputs = inputs + (values[source],)  # noqa: RUF005 - the compiler reads no stars
-            values = values + (self.steps[i](inputs, masks),)  # noqa: RUF005
+                inputs += (values[source],)  # type: ignore[assignment]  # it grows
+            values += (self.steps[i](inputs, masks),)
         outs = ()
         for end in self.ends:
-            outs = outs + (values[end],)  # noqa: RUF005
+            outs += (values[end],)  # type: ignore[assignment]
         return outs
 
 

@@ -260,7 +260,11 @@ def batch_norm(placed: Placed) -> Forward:
         mean, var = call.weights["running_mean"], call.weights["running_var"]
         if not call.training:
             scale = 1 / np.sqrt(var + layer.epsilon).reshape(shape)
-            z, back = (x - mean.reshape(shape)) * scale, lambda dz: dz * scale
+            z = (x - mean.reshape(shape)) * scale
+
+            def back(dz: Array) -> Array:
+                return dz * scale
+
         else:
             z, new_mean, new_var, back = _standardise(x, axes, layer.epsilon)
             count = x.size // x.shape[1]

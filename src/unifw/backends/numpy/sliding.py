@@ -45,7 +45,7 @@ def crop(x: Array, pads: Pads) -> Array:
     return view
 
 
-def positions(window: Window, out: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+def positions(window: Window, out: tuple[int, ...]) -> Iterator[Any]:
     """Yield, for each place in the kernel in row-major order, the index of all its inputs.
 
     The index applies to a padded array whose last axes are spatial; what it selects has the spatial
@@ -53,7 +53,7 @@ def positions(window: Window, out: tuple[int, ...]) -> Iterator[tuple[slice, ...
     """
     for place in itertools.product(*map(range, window.kernel)):
         yield (
-            Ellipsis,  # type: ignore[misc]  # an index may begin with it
+            ...,
             *(
                 slice(k * d, k * d + s * (n - 1) + 1, s)
                 for k, d, s, n in zip(place, window.dilation, window.stride, out, strict=True)

@@ -86,7 +86,8 @@ def loss_and_gradients(
     graph: Graph, losses: tuple[Loss, ...], outs: tuple[Array, ...], batch: Data
 ) -> tuple[Any, dict[str, Array]]:
     """Return the summed loss of all outputs, and the gradient of each output node."""
-    total, into = 0.0, {}
+    total: Any = 0.0
+    into: dict[str, Array] = {}
     for name, loss, out, y in zip(graph.outputs, losses, outs, batch.ys, strict=True):
         value, grad = value_and_gradient(loss, out, y, batch.weights)
         total = total + value

@@ -78,7 +78,7 @@ class Embedding(Layer):
 
     num_embeddings: int
     embedding_dim: int
-    weight_init: Any = Normal(0.0, 1.0)
+    weight_init: Any = Normal(0.0, 1.0)  # noqa: RUF009 - a frozen value
 
     def __post_init__(self) -> None:
         super().__post_init__()

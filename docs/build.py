@@ -1,0 +1,1 @@
+"""Write ``docs/support.md`` in both languages from the rules, or with ``--check`` compare."""
