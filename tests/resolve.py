@@ -44,7 +44,7 @@ def requirements() -> str:
 
 
 def ask(command: list[str], what: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         sys.exit(f"{what} does not resolve:\n{done.stderr[-3000:]}")
     return done.stdout

@@ -92,7 +92,10 @@ def test_wrong_commands_are_status_2() -> None:
 
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "unifw", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "unifw", "--version"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert done.stdout == f"unifw {uf.__version__}\n"
 
@@ -115,7 +118,7 @@ def test_a_dead_process_is_told_with_its_last_words(model: uf.Model, few: Any) -
     from unifw.data import Data
 
     stored = model.checkpoint()
-    with pytest.raises(uf.errors.BackendError, match=r"'numpy' died \(status 1\)"):
+    with pytest.raises(uf.errors.BackendError, match=r"'numpy' does not run \(exit status 1\)"):
         curve_of(stored, "numpy", Data(()), 2, 2)
     with pytest.raises(uf.errors.BackendError, match="No backend named 'nump'"):
         curve_of(stored, "nump", Data((few[0],), (few[1],)), 2, 2)

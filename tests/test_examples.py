@@ -17,7 +17,7 @@ def test_digits(pytestconfig: Any, tmp_path: Any) -> None:
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 60
     done = subprocess.run(
         [sys.executable, str(script), backend],
-        cwd=tmp_path, capture_output=True, text=True, check=True, encoding="utf-8",
+        cwd=tmp_path, capture_output=True, check=True, encoding="utf-8",
     )  # fmt: skip
     accuracies = [float(found) for found in re.findall(r"'accuracy': ([\d.]+)", done.stdout)]
     assert len(accuracies) == 2

@@ -126,7 +126,7 @@ def test_a_runtime_that_dies_is_told_with_its_last_words(
     model: uf.Model, tmp_path: Any, monkeypatch: Any
 ) -> None:
     runner = tmp_path / "runner.py"
-    runner.write_text("raise SystemExit('out of luck')")
+    runner.write_text("raise SystemExit('out of luck')", encoding="utf-8")
     monkeypatch.setattr(exporting.formats()["onnx"], "runner", runner)
     with pytest.raises(ExportError, match="out of luck"):
         model.export(tmp_path / "net.onnx")

@@ -24,7 +24,7 @@ LAYERS = (
     ("data",),
     ("backend",),
     ("backends", "registry"),
-    ("checkpoint", "progress"),
+    ("checkpoint", "progress", "process"),
     ("export",),
     ("model", "curve"),
     ("parity",),
@@ -36,7 +36,9 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 
 def python(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     return done.stdout.strip()
 
 

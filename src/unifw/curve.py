@@ -7,7 +7,6 @@ MindSpore after Paddle fails), so ``parity`` and ``unifw demo`` start one for ea
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +18,7 @@ from unifw import checkpoint, registry
 from unifw.backend import Options, Plan
 from unifw.data import Data
 from unifw.errors import BackendError, UnifwError
+from unifw.process import run_python
 
 __all__ = ["curve_of", "losses", "main"]
 
@@ -36,15 +36,8 @@ def losses(
     return [float(loss) for loss in np.concatenate(found)[:steps]]
 
 
-def curve_of(  # noqa: PLR0913 - the same as ``losses``, and where and how long
-    stored: checkpoint.Checkpoint,
-    backend: str,
-    data: Data,
-    steps: int,
-    batch_size: int,
-    *,
-    python: str = sys.executable,
-    seconds: float = 600,
+def curve_of(
+    stored: checkpoint.Checkpoint, backend: str, data: Data, steps: int, batch_size: int
 ) -> list[float]:
     """Return ``losses``, worked out in a fresh process.
 
@@ -62,21 +55,12 @@ def curve_of(  # noqa: PLR0913 - the same as ``losses``, and where and how long
             arrays["weights"] = data.weights
         np.savez(folder / "data.npz", **arrays)  # type: ignore[arg-type]  # array names
         job = {"backend": backend, "steps": steps, "batch_size": batch_size}
-        (folder / "job.json").write_text(json.dumps(job))
-        command = [python, "-m", "unifw.curve", "job.json", "result.json"]
-        try:
-            done = subprocess.run(  # noqa: S603 - our own module
-                command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
-            )
-        except subprocess.TimeoutExpired as err:
-            message = f"backend {backend!r} had not finished {steps} steps after {seconds:g} s"
-            raise BackendError(message) from err
-        result = folder / "result.json"
-        if done.returncode or not result.exists():
-            last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-            message = f"the process of backend {backend!r} died (status {done.returncode}):\n{last}"
-            raise BackendError(message)
-        answer: dict[str, Any] = json.loads(result.read_text())
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        run_python(
+            ["-m", "unifw.curve", "job.json", "result.json"],
+            what=f"the process of backend {backend!r}", fails=BackendError, folder=folder,
+        )  # fmt: skip
+        answer: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     if "error" in answer:
         raise BackendError(answer["error"])
     return [float(loss) for loss in answer["losses"]]
@@ -84,7 +68,7 @@ def curve_of(  # noqa: PLR0913 - the same as ``losses``, and where and how long
 
 def main(job_file: str, result_file: str) -> None:
     """Work a job off and write its result, or the error it ended with."""
-    job = json.loads(Path(job_file).read_text())
+    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     stored = checkpoint.read("model.unifw")
     with np.load("data.npz", allow_pickle=False) as arrays:
         named = dict(arrays)
@@ -98,7 +82,7 @@ def main(job_file: str, result_file: str) -> None:
         result: dict[str, Any] = {"losses": found}
     except UnifwError as err:
         result = {"error": str(err)}
-    Path(result_file).write_text(json.dumps(result))
+    Path(result_file).write_text(json.dumps(result), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -21,6 +20,7 @@ from unifw import optimizers, registry
 from unifw.errors import BackendError, NotInstalled
 from unifw.model import Model, load
 from unifw.parity import Parity, installed, parity
+from unifw.process import run_python
 from unifw.randomness import shuffled
 from unifw.spec.graph import Graph, Sequential
 
@@ -191,15 +191,14 @@ def _apart(name: str, epochs: int, console: Console) -> Run:
     """Run one backend in its own process, as frameworks may clash in one."""
     version = registry.backend(name).version or ""
     with tempfile.TemporaryDirectory(prefix="unifw-") as folder:
-        command = [sys.executable, "-m", "unifw.demo", name, str(epochs), folder]
-        done = subprocess.run(  # noqa: S603 - our own module
-            command, capture_output=True, text=True, check=False
-        )
-    lines = done.stdout.strip().splitlines()
-    if done.returncode or not lines:
-        problem = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-        console.print(problem, highlight=False, soft_wrap=True)
-        return Run(name, version, problem=problem)
+        try:
+            lines = run_python(
+                ["-m", "unifw.demo", name, str(epochs), folder],
+                what=f"backend {name!r}", fails=BackendError,
+            ).splitlines()  # fmt: skip
+        except BackendError as err:
+            console.print(str(err), highlight=False, soft_wrap=True)
+            return Run(name, version, problem=str(err))
     *told, accuracy = lines
     report = "\n".join(told)
     console.print(report, highlight=False, soft_wrap=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from io import StringIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 from rich.table import Table
 
 from unifw import registry
@@ -110,12 +112,9 @@ class Parity:
         return result
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
-        console.print(self.table())
-        console.file.close()
-        return "\n".join([console.export_text().rstrip(), *self.problems])
+        text = StringIO()
+        Console(file=text, width=120).print(self.table())
+        return "\n".join([text.getvalue().rstrip(), *self.problems])
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw the difference from the reference at each step into a picture file.

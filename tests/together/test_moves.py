@@ -43,7 +43,7 @@ print("RESULT", json.dumps({"apart": float(apart), "loss": model.fit(x, y, epoch
 
 def python(code: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *arguments], capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy.typing as npt
 
 from unifw.data import index_limit
 from unifw.errors import ExportError, ExportMismatch
+from unifw.process import run_python
 from unifw.spec.graph import Graph
 from unifw.spec.initializers import random_state
 
@@ -104,20 +103,12 @@ def _run(
         inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
         np.savez(inputs, **named)  # type: ignore[arg-type]  # keywords are array names
         # -I: no folder of the user's shadows a module of the runtime.
-        command = [sys.executable, "-I", *map(str, (runner, path.resolve(), inputs, outputs))]
-        try:
-            done = subprocess.run(  # noqa: S603 - our own script
-                command, capture_output=True, text=True, timeout=SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired as err:
-            message = f"the exported file had not run through after {SECONDS} s"
-            raise ExportError(message) from err
-        if done.returncode:
-            last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-            message = f"the exported file does not run (exit status {done.returncode}):\n{last}"
-            raise ExportError(message)
+        told = run_python(
+            ["-I", *map(str, (runner, path.resolve(), inputs, outputs))],
+            what="the exported file", fails=ExportError, seconds=SECONDS,
+        )  # fmt: skip
         with np.load(outputs, allow_pickle=False) as stored:
-            return done.stdout.strip().splitlines()[-1], dict(stored)
+            return told.strip().splitlines()[-1], dict(stored)
 
 
 def _difference(label: str, found: Array, wanted: Array) -> float:
