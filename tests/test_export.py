@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 
 import unifw as uf
@@ -60,6 +62,39 @@ def test_every_layer_is_written_right(case: Any, opset: int) -> None:
     too_old = isinstance(case.layer, L.BatchNorm) and opset < 14
     if case.name not in EVALUATOR_ERRS and not too_old:
         assert apart(ReferenceEvaluator(model).run(None, feed)[0], wanted) <= 1e-5
+
+
+pairs = st.tuples(st.integers(0, 3), st.integers(0, 3))
+small = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@settings(deadline=None, max_examples=60, database=None, derandomize=True)
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=small,
+    stride=small,
+    dilation=small,
+    padding=st.sampled_from(["same", "valid"]) | st.tuples(pairs, pairs),
+    kind=st.sampled_from([L.Conv2D, L.MaxPool2D, L.AvgPool2D]),
+)
+def test_windows_of_any_geometry_are_those_of_onnx_runtime(
+    size: Any, kernel: Any, stride: Any, dilation: Any, padding: Any, kind: Any
+) -> None:
+    try:
+        if kind is L.Conv2D:
+            layer = L.Conv2D(4, kernel, stride, padding, dilation, groups=2)
+        else:
+            layer = kind(kernel, stride, padding)
+        net = uf.Sequential([layer], input_shape=(2, *size))
+    except SpecError:
+        assume(False)  # padding beyond a pool's window, or a window beyond the input
+    x = np.random.RandomState(0).standard_normal((3, 2, *size)).astype(np.float32)
+    weights = rough_weights(net)
+    with opened("numpy", net, weights=weights) as session:
+        (wanted,) = session.forward((x,))
+    assert wanted.shape[1:] == net.out_shapes[0]
+    model = onnx_model(net, weights, metadata={}, opset=17)
+    assert apart(run(model, {"input": x})[0], wanted) <= 1e-5
 
 
 def several() -> uf.Graph:
