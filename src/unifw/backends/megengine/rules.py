@@ -6,51 +6,26 @@ A rule is called once per node with its ``Placed`` and returns a function of a `
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import megengine.functional as F
 import numpy as np
 from megengine import Tensor
 
+from unifw.backends.eager import Call, Forward, activation
 from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 from unifw.spec.layers.window import Pads, Window
 
-__all__ = ["Call", "Forward", "rules"]
+__all__ = ["rules"]
 
 rules = Rules("backend 'megengine'")
 
 # What stands for "nothing" in a maximum. Not -inf, as it is multiplied by masks of zeros.
 LOWEST = float(np.finfo(np.float32).min)
-
-
-class Call(NamedTuple):
-    """What a layer gets: its weights by part, its inputs, the mode, and a dropout mask."""
-
-    weights: Mapping[str, Any]
-    inputs: tuple[Any, ...]
-    training: bool
-    mask: Any = None
-
-    @property
-    def x(self) -> Any:
-        """The first, often the only, input."""
-        return self.inputs[0]
-
-
-Forward = Callable[[Call], Any]
-
-
-def _activation(function: Callable[[Any, Any], Any]) -> Callable[[Placed], Forward]:
-    """Make a rule of a function ``(layer, x) -> y``."""
-
-    def rule(placed: Placed) -> Forward:
-        return lambda call: function(placed.layer, call.x)
-
-    return rule
 
 
 def _per_channel(part: Any) -> Any:
@@ -304,12 +279,12 @@ def _gelu(layer: L.GELU, x: Any) -> Any:
     return x * (F.tanh(inner) + 1) * 0.5
 
 
-rules(L.ReLU)(_activation(lambda layer, x: F.relu(x)))
-rules(L.LeakyReLU)(_activation(lambda layer, x: F.where(x > 0, x, x * layer.negative_slope)))
-rules(L.ELU)(_activation(_elu))
-rules(L.GELU)(_activation(_gelu))
-rules(L.SiLU)(_activation(lambda layer, x: F.silu(x)))
-rules(L.Sigmoid)(_activation(lambda layer, x: F.sigmoid(x)))
-rules(L.Tanh)(_activation(lambda layer, x: F.tanh(x)))
-rules(L.Softmax)(_activation(lambda layer, x: F.softmax(x, layer.axis)))
-rules(L.LogSoftmax)(_activation(lambda layer, x: F.logsoftmax(x, layer.axis)))
+rules(L.ReLU)(activation(lambda layer, x: F.relu(x)))
+rules(L.LeakyReLU)(activation(lambda layer, x: F.where(x > 0, x, x * layer.negative_slope)))
+rules(L.ELU)(activation(_elu))
+rules(L.GELU)(activation(_gelu))
+rules(L.SiLU)(activation(lambda layer, x: F.silu(x)))
+rules(L.Sigmoid)(activation(lambda layer, x: F.sigmoid(x)))
+rules(L.Tanh)(activation(lambda layer, x: F.tanh(x)))
+rules(L.Softmax)(activation(lambda layer, x: F.softmax(x, layer.axis)))
+rules(L.LogSoftmax)(activation(lambda layer, x: F.logsoftmax(x, layer.axis)))

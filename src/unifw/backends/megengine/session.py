@@ -13,7 +13,8 @@ from megengine.autodiff import GradManager
 from megengine.module import Module
 
 from unifw.backend import Options, Session
-from unifw.backends.megengine.rules import Call, rules
+from unifw.backends.eager import Walk, slot_places
+from unifw.backends.megengine.rules import rules
 from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
 from unifw.data import Data
 from unifw.spec.graph import Graph
@@ -37,8 +38,7 @@ class Net(Module):
 
     def __init__(self, graph: Graph, device: str) -> None:
         super().__init__()
-        self._graph = graph
-        self._forwards = {p.name: rules.find(p.layer)(p) for p in graph}
+        self.walk = Walk(graph, rules, self.weight)
         self.parts: dict[str, dict[str, Any]] = {}
         for name, part in graph.parts.items():
             owner, _, key = name.rpartition(".")
@@ -53,20 +53,8 @@ class Net(Module):
 
     def forward(self, *xs: Any) -> Any:
         """Evaluate: nothing is dropped, running statistics are used."""
-        outs = self.run(xs, training=False, masks={})
+        outs = self.walk(xs, training=False, masks={})
         return outs if len(outs) > 1 else outs[0]
-
-    def run(
-        self, xs: Sequence[Any], *, training: bool, masks: Mapping[str, Any]
-    ) -> tuple[Any, ...]:
-        """Return all outputs."""
-        values = {node.name: x for node, x in zip(self._graph.inputs, xs, strict=True)}
-        for placed in self._graph:
-            weights = {part: self.weight(full) for part, full in placed.weights.items()}
-            inputs = tuple(values[source] for source in placed.sources)
-            call = Call(weights, inputs, training, masks.get(placed.name))
-            values[placed.name] = self._forwards[placed.name](call)
-        return tuple(values[name] for name in self._graph.outputs)
 
 
 class MegEngineSession(Session):
@@ -80,6 +68,7 @@ class MegEngineSession(Session):
         self._net.eval()
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]
+        self._slot_places = slot_places(self._names, options.optimizer)
         self._slots = [
             tuple(F.zeros_like(weight) for _ in options.optimizer.slots) for weight in self._trained
         ]
@@ -98,7 +87,7 @@ class MegEngineSession(Session):
         return Tensor(np.ascontiguousarray(array, dtype=kind), device=self._device)
 
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        outs = self._net.run(tuple(map(self._tensor, xs)), training=False, masks={})
+        outs = self._net.walk(tuple(map(self._tensor, xs)), training=False, masks={})
         return tuple(out.numpy() for out in outs)
 
     def train_batch(
@@ -109,7 +98,7 @@ class MegEngineSession(Session):
         shares = None if batch.weights is None else to(batch.weights)
         dropped = {name: to(mask) for name, mask in masks.items()}
         with self._gradients:
-            outs = self._net.run(xs, training=True, masks=dropped)
+            outs = self._net.walk(xs, training=True, masks=dropped)
             loss = total_loss(self.options.losses, outs, ys, shares)
             if self._trained:
                 self._gradients.backward(loss)
@@ -137,19 +126,12 @@ class MegEngineSession(Session):
         for name, value in weights.items():
             self._net.weight(name)[...] = self._tensor(value)
 
-    def _named_slots(self) -> dict[str, tuple[int, int]]:
-        return {
-            f"{name}/{slot}": (place, number)
-            for place, name in enumerate(self._names)
-            for number, slot in enumerate(self.options.optimizer.slots)
-        }
-
     def state(self) -> Arrays:
-        places = self._named_slots().items()
+        places = self._slot_places.items()
         return {name: self._slots[i][k].numpy().copy() for name, (i, k) in places}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
         fresh = [list(slots) for slots in self._slots]
-        for name, (i, k) in self._named_slots().items():
+        for name, (i, k) in self._slot_places.items():
             fresh[i][k] = self._tensor(state[name])
         self._slots = [tuple(slots) for slots in fresh]

@@ -6,46 +6,20 @@ A rule is called once per node with its ``Placed`` and returns a function of a `
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import paddle
 import paddle.nn.functional as F
 
+from unifw.backends.eager import Call, Forward, activation
 from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 from unifw.spec.layers.window import Pads
 
-__all__ = ["Call", "Forward", "log_softmax", "rules"]
+__all__ = ["log_softmax", "rules"]
 
 rules = Rules("backend 'paddle'")
-
-
-class Call(NamedTuple):
-    """What a layer gets: its weights by part, its inputs, the mode, and a dropout mask."""
-
-    weights: Mapping[str, Any]
-    inputs: tuple[Any, ...]
-    training: bool
-    mask: Any = None
-
-    @property
-    def x(self) -> Any:
-        """The first, often the only, input."""
-        return self.inputs[0]
-
-
-Forward = Callable[[Call], Any]
-
-
-def _activation(function: Callable[[Any, Any], Any]) -> Callable[[Placed], Forward]:
-    """Make a rule of a function ``(layer, x) -> y``."""
-
-    def rule(placed: Placed) -> Forward:
-        return lambda call: function(placed.layer, call.x)
-
-    return rule
 
 
 # ------------------------------------------------------------------------ matrices
@@ -242,12 +216,12 @@ def _leaky_relu(layer: L.LeakyReLU, x: Any) -> Any:
     return paddle.where(x > 0, x, x * layer.negative_slope)
 
 
-rules(L.ReLU)(_activation(lambda layer, x: F.relu(x)))
-rules(L.LeakyReLU)(_activation(_leaky_relu))
-rules(L.ELU)(_activation(lambda layer, x: F.elu(x, layer.alpha)))
-rules(L.GELU)(_activation(lambda layer, x: F.gelu(x, approximate=layer.approximate == "tanh")))
-rules(L.SiLU)(_activation(lambda layer, x: F.silu(x)))
-rules(L.Sigmoid)(_activation(lambda layer, x: F.sigmoid(x)))
-rules(L.Tanh)(_activation(lambda layer, x: paddle.tanh(x)))
-rules(L.Softmax)(_activation(lambda layer, x: F.softmax(x, layer.axis)))
-rules(L.LogSoftmax)(_activation(lambda layer, x: log_softmax(x, layer.axis)))
+rules(L.ReLU)(activation(lambda layer, x: F.relu(x)))
+rules(L.LeakyReLU)(activation(_leaky_relu))
+rules(L.ELU)(activation(lambda layer, x: F.elu(x, layer.alpha)))
+rules(L.GELU)(activation(lambda layer, x: F.gelu(x, approximate=layer.approximate == "tanh")))
+rules(L.SiLU)(activation(lambda layer, x: F.silu(x)))
+rules(L.Sigmoid)(activation(lambda layer, x: F.sigmoid(x)))
+rules(L.Tanh)(activation(lambda layer, x: paddle.tanh(x)))
+rules(L.Softmax)(activation(lambda layer, x: F.softmax(x, layer.axis)))
+rules(L.LogSoftmax)(activation(lambda layer, x: log_softmax(x, layer.axis)))

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import paddle
 
 from unifw.backend import Options, Session
-from unifw.backends.paddle.rules import Call, rules
+from unifw.backends.eager import Walk, slot_places
+from unifw.backends.paddle.rules import rules
 from unifw.backends.paddle.training import PaddleOps, clip, total_loss
 from unifw.data import Data
 from unifw.spec.graph import Graph
@@ -32,8 +33,7 @@ class Net(paddle.nn.Layer):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
-        self._graph = graph
-        self._forwards = {p.name: rules.find(p.layer)(p) for p in graph}
+        self.walk = Walk(graph, rules, self.weight)
         self.parts = paddle.nn.LayerDict()
         for name, part in graph.parts.items():
             owner, _, key = name.rpartition(".")
@@ -54,20 +54,8 @@ class Net(paddle.nn.Layer):
 
     def forward(self, *xs: Any) -> Any:
         """Evaluate: nothing is dropped, running statistics are used."""
-        outs = self.run(xs, training=False, masks={})
+        outs = self.walk(xs, training=False, masks={})
         return outs if len(outs) > 1 else outs[0]
-
-    def run(
-        self, xs: Sequence[Any], *, training: bool, masks: Mapping[str, Any]
-    ) -> tuple[Any, ...]:
-        """Return all outputs."""
-        values = {node.name: x for node, x in zip(self._graph.inputs, xs, strict=True)}
-        for placed in self._graph:
-            weights = {part: self.weight(full) for part, full in placed.weights.items()}
-            inputs = tuple(values[source] for source in placed.sources)
-            call = Call(weights, inputs, training, masks.get(placed.name))
-            values[placed.name] = self._forwards[placed.name](call)
-        return tuple(values[name] for name in self._graph.outputs)
 
 
 class PaddleSession(Session):
@@ -80,6 +68,7 @@ class PaddleSession(Session):
         self._net.eval()
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]
+        self._slot_places = slot_places(self._names, options.optimizer)
         self._slots = [
             tuple(paddle.zeros_like(weight) for _ in options.optimizer.slots)
             for weight in self._trained
@@ -95,14 +84,14 @@ class PaddleSession(Session):
 
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
         with paddle.no_grad():
-            outs = self._net.run(tuple(map(self._tensor, xs)), training=False, masks={})
+            outs = self._net.walk(tuple(map(self._tensor, xs)), training=False, masks={})
         return tuple(out.numpy() for out in outs)
 
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
         to = self._tensor
-        outs = self._net.run(
+        outs = self._net.walk(
             tuple(map(to, batch.xs)),
             training=True,
             masks={name: to(mask) for name, mask in masks.items()},
@@ -138,19 +127,12 @@ class PaddleSession(Session):
         for name, value in weights.items():
             self._net.weight(name).set_value(value.astype(np.float32, copy=False))
 
-    def _named_slots(self) -> dict[str, tuple[int, int]]:
-        return {
-            f"{name}/{slot}": (place, number)
-            for place, name in enumerate(self._names)
-            for number, slot in enumerate(self.options.optimizer.slots)
-        }
-
     def state(self) -> Arrays:
-        places = self._named_slots().items()
+        places = self._slot_places.items()
         return {name: self._slots[i][k].numpy().copy() for name, (i, k) in places}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
         fresh = [list(slots) for slots in self._slots]
-        for name, (i, k) in self._named_slots().items():
+        for name, (i, k) in self._slot_places.items():
             fresh[i][k] = self._tensor(state[name].astype(np.float32))
         self._slots = [tuple(slots) for slots in fresh]

@@ -1,0 +1,77 @@
+"""What frameworks that run operation by operation share: the walk over a net, and names of state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from unifw.rules import Rules
+from unifw.spec.graph import Graph, Placed
+from unifw.spec.optimizers import Optimizer
+
+__all__ = ["Call", "Forward", "Walk", "activation", "slot_places"]
+
+
+class Call(NamedTuple):
+    """What a layer gets: its weights by part, its inputs, the mode, and a dropout mask."""
+
+    weights: Mapping[str, Any]
+    inputs: tuple[Any, ...]
+    training: bool
+    mask: Any = None
+
+    @property
+    def x(self) -> Any:
+        """The first, often the only, input."""
+        return self.inputs[0]
+
+
+Forward = Callable[[Call], Any]
+
+
+def activation(function: Callable[[Any, Any], Any]) -> Callable[[Placed], Forward]:
+    """Make a rule of a function ``(layer, x) -> y``."""
+
+    def rule(placed: Placed) -> Forward:
+        return lambda call: function(placed.layer, call.x)
+
+    return rule
+
+
+class Walk:
+    """The forward pass of a net, its layers built by a table of rules.
+
+    Parameters
+    ----------
+    graph : Graph
+        The net.
+    rules : Rules
+        Layer → function of its ``Placed`` that gives a function of a ``Call``.
+    weight : callable
+        Full name → live weight.
+    """
+
+    def __init__(self, graph: Graph, rules: Rules, weight: Callable[[str], Any]) -> None:
+        self._graph, self._weight = graph, weight
+        self._forwards = {p.name: rules.find(p.layer)(p) for p in graph}
+
+    def __call__(
+        self, xs: Sequence[Any], *, training: bool, masks: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
+        """Return all outputs."""
+        values = {node.name: x for node, x in zip(self._graph.inputs, xs, strict=True)}
+        for placed in self._graph:
+            weights = {part: self._weight(full) for part, full in placed.weights.items()}
+            inputs = tuple(values[source] for source in placed.sources)
+            call = Call(weights, inputs, training, masks.get(placed.name))
+            values[placed.name] = self._forwards[placed.name](call)
+        return tuple(values[name] for name in self._graph.outputs)
+
+
+def slot_places(trained: Sequence[str], optimizer: Optimizer) -> dict[str, tuple[int, int]]:
+    """Return, for each name of optimizer state, the places of its weight and of its slot."""
+    return {
+        f"{name}/{slot}": (place, number)
+        for place, name in enumerate(trained)
+        for number, slot in enumerate(optimizer.slots)
+    }
