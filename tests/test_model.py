@@ -275,7 +275,7 @@ def test_a_bar_is_shown_on_a_terminal(model: uf.Model, few: Any, monkeypatch: An
     from rich.console import Console
 
     told = StringIO()
-    monkeypatch.setattr(progress, "Console", lambda: Console(file=told, force_terminal=True))
+    monkeypatch.setattr(progress, "terminal", lambda: Console(file=told, force_terminal=True))
     model.fit(*few, epochs=2)
     assert "epoch 2/2" in told.getvalue()
     assert "steps" in told.getvalue()

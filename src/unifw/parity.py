@@ -6,12 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 
 from unifw import registry
 from unifw.checkpoint import Checkpoint
@@ -21,6 +19,9 @@ from unifw.errors import BackendError, NotInstalled, SpecError, Unsupported
 from unifw.model import Model
 from unifw.spec import check
 from unifw.spec.graph import Graph
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["Curve", "Parity", "parity"]
 
@@ -96,6 +97,8 @@ class Parity:
 
     def table(self) -> Table:
         """Return a table: optimizers down, backends across, largest relative differences inside."""
+        from rich.table import Table
+
         backends = list(dict.fromkeys(curve.backend for curve in self.curves))
         result = Table(title=f"{self.net}: largest relative difference in {self.steps} steps")
         result.add_column("optimizer")
@@ -112,6 +115,8 @@ class Parity:
         return result
 
     def __str__(self) -> str:
+        from rich.console import Console
+
         text = StringIO()
         Console(file=text, width=120).print(self.table())
         return "\n".join([text.getvalue().rstrip(), *self.problems])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Protocol
 
 from unifw.spec import check
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 __all__ = ["Display", "display"]
 
@@ -66,13 +67,30 @@ def display(verbose: int) -> Iterator[Display]:
     if level > 1:
         yield _Lines()
         return
-    console = Console()
-    if level == 0 or not console.is_terminal:
+    console = terminal() if level else None
+    if console is None:
         yield _Silent()
         return
+    # Rich is slow to import, and most programs that import unifw show no bar.
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         yield _Bar(progress)
+
+
+def terminal() -> Console | None:
+    """Return standard output as a console if it is a terminal."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else None
 
 
 def _line(number: int, last: int, logs: Mapping[str, float]) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import unifw as uf
+from unifw import demo, losses, optimizers
 from unifw import layers as L
-from unifw import losses, optimizers
 from unifw.backend import Options, Plan
 from unifw.data import Data
 from unifw.errors import DeviceUnavailable
@@ -45,6 +45,18 @@ FORWARD, GRADIENT, CURVE = 1e-5, 1e-4, 1e-4
 STEPS = 100
 CROSS_ENTROPY = losses.CrossEntropy()
 MSE = (losses.MSE(),)
+
+METRICS = ["accuracy", "top_k_accuracy", "precision", "recall", "f1", "roc_auc"]
+BINARY_METRICS = [
+    "accuracy",
+    "binary_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "roc_auc",
+    "mae",
+    "mse",
+]
 
 each_layer = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
 each_loss = pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
@@ -246,6 +258,12 @@ def test_batch_norm_keeps_the_unbiased_variance(backend: str) -> None:
     assert weights["batch_norm.running_mean"] == pytest.approx([0.2])
     assert weights["batch_norm.running_var"] == pytest.approx([0.9 + 0.1 * 2.0])
     assert out[:, 0] == pytest.approx((x[:, 0] - 0.2) / np.sqrt(1.1 + 1e-5))
+
+
+def test_batch_norm_of_a_single_value(backend: str) -> None:
+    weights, _ = trained_on(backend, [L.BatchNorm()], np.array([[3.0]], dtype=np.float32))
+    assert weights["batch_norm.running_mean"] == pytest.approx([0.3])
+    assert weights["batch_norm.running_var"] == pytest.approx([0.9])
 
 
 def test_max_pool_gives_the_gradient_of_ties_to_the_first(backend: str) -> None:
@@ -490,6 +508,25 @@ def test_model_trains_saves_and_goes_on(backend: str, tmp_path: Any) -> None:
     assert list(wanted) == ["loss", "accuracy", "f1", "val_loss", "val_accuracy", "val_f1"]
     for name, values in wanted.items():
         assert found[name] == pytest.approx(values, rel=1e-3), name
+
+
+@pytest.mark.parametrize("kind", ["classes", "yes or no"])
+def test_every_metric(backend: str, kind: str) -> None:
+    x, y = (array[:200] for array in demo.digits())
+    net, loss, chosen = SMOOTH["mlp"], "cross_entropy", METRICS
+    if kind == "yes or no":
+        net = Sequential([L.Flatten(), L.Dense(1)], input_shape=(1, 8, 8))
+        loss, y, chosen = "binary_cross_entropy", y % 2, BINARY_METRICS
+    found, wanted = (
+        uf.Model(net, name, loss=loss, metrics=chosen, dtype=dtype)
+        for name, dtype in ((backend, "float32"), REFERENCE)
+    )
+    assert found.fit(x, y, verbose=0) == approx_history(wanted.fit(x, y, verbose=0))
+    assert found.evaluate(x, y) == pytest.approx(wanted.evaluate(x, y), rel=CURVE)
+
+
+def approx_history(history: Any) -> Any:
+    return {name: pytest.approx(values, rel=CURVE) for name, values in history.items()}
 
 
 def test_class_and_sample_weights_count(backend: str) -> None:

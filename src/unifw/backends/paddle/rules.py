@@ -6,6 +6,7 @@ A rule is called once per node with its ``Placed`` and returns a function of a `
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import paddle
@@ -115,29 +116,36 @@ def global_max_pool(placed: Placed) -> Forward:
 
 @rules(L.BatchNorm)
 def batch_norm(placed: Placed) -> Forward:
-    layer = placed.layer
+    layer, channels = placed.layer, placed.in_shape[0]
     positions = math.prod(placed.in_shape[1:])
 
-    def forward(call: Call) -> Any:
-        x = _flat(call.x)
-        part = call.weights
-        mean, var = part["running_mean"], part["running_var"]
-        if call.training:
-            # Paddle 3.3 would store the biased variance. With a momentum of 0 the two hold just
-            # the batch's own statistics afterwards, from which ours move by the unbiased one.
-            new_mean, new_var = paddle.zeros_like(mean), paddle.zeros_like(var)
-        else:
-            new_mean, new_var = mean, var
-        y = F.batch_norm(
-            x, new_mean, new_var, part.get("weight"), part.get("bias"),
-            training=call.training, momentum=0.0, epsilon=layer.epsilon,
+    def normalised(x: Any, part: Mapping[str, Any], mean: Any, var: Any, *, training: bool) -> Any:
+        return F.batch_norm(
+            x, mean, var, part.get("weight"), part.get("bias"),
+            training=training, momentum=0.0, epsilon=layer.epsilon,
         )  # fmt: skip
-        if call.training:
-            count = x.shape[0] * positions
-            with paddle.no_grad():
-                unbiased = new_var * (count / max(count - 1, 1))
-                paddle.assign(mean + (new_mean - mean) * layer.momentum, mean)
-                paddle.assign(var + (unbiased - var) * layer.momentum, var)
+
+    def forward(call: Call) -> Any:
+        x, part = _flat(call.x), call.weights
+        mean, var = part["running_mean"], part["running_var"]
+        if not call.training:
+            return normalised(x, part, mean, var, training=False).reshape(call.x.shape)
+        # Paddle 3.3 would store the biased variance. With a momentum of 0 the two hold just the
+        # batch's own statistics afterwards, from which ours move by the unbiased one.
+        new_mean, new_var = paddle.zeros_like(mean), paddle.zeros_like(var)
+        count = x.shape[0] * positions
+        if count == 1:
+            # It would let a single value per channel through as it is (3.3): no statistics at all.
+            # Whatever it is, it is its own mean, so the gradient does not reach it.
+            x = x.detach()
+            new_mean = x.reshape([channels])
+            y = normalised(x, part, new_mean, new_var, training=False)
+        else:
+            y = normalised(x, part, new_mean, new_var, training=True)
+        with paddle.no_grad():
+            unbiased = new_var * (count / max(count - 1, 1))
+            paddle.assign(mean + (new_mean - mean) * layer.momentum, mean)
+            paddle.assign(var + (unbiased - var) * layer.momentum, var)
         return y.reshape(call.x.shape)
 
     return forward
