@@ -10,6 +10,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +22,7 @@ from unifw import checkpoint, demo, registry
 from unifw.backend import Backend
 from unifw.errors import BackendError, NotInstalled, UnifwError, install
 from unifw.parity import parity
+from unifw.process import run_python
 from unifw.spec import check
 from unifw.spec.summary import table as summary_table
 
@@ -55,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
     backends = command("backends", _backends, "list the backends: status, versions, devices")
     backends.add_argument(
-        "--devices", action="store_true", help="import each framework and list its devices"
+        "--no-devices", action="store_true", help="do not start the frameworks to ask for devices"
     )
     shown = command("demo", _demo, "train on real digits on every backend, export, verify, compare")
     shown.add_argument("--epochs", type=int, default=12, help="default 12")
@@ -81,7 +84,10 @@ def _choice_of_backends(parser: argparse.ArgumentParser) -> None:
 
 
 def _backends(options: argparse.Namespace) -> int:
-    rows = [_status(registry.backend(name), options.devices) for name in registry.backend_names()]
+    ask = not options.no_devices
+    with ThreadPoolExecutor() as pool:
+        every = map(registry.backend, registry.backend_names())
+        rows = list(pool.map(partial(_status, ask=ask), every))
     if options.json:
         print(json.dumps(rows, ensure_ascii=False))
         return 0
@@ -89,8 +95,7 @@ def _backends(options: argparse.Namespace) -> int:
     for column in ("backend", "framework", "version", "tested", "status"):
         result.add_column(column, no_wrap=column != "status")
     for row in rows:
-        devices = f": {', '.join(row['devices'])}" if row["devices"] else ""
-        told = row["problem"] or f"ready{devices}"
+        told = row["problem"] or ": ".join(filter(None, ["ready", ", ".join(row["devices"])]))
         result.add_row(row["backend"], row["framework"], row["version"] or "-", row["tested"], told)
     Console().print(result)
     for row in rows:
@@ -99,7 +104,7 @@ def _backends(options: argparse.Namespace) -> int:
     return 0
 
 
-def _status(backend: Backend, devices: bool) -> dict[str, Any]:  # noqa: FBT001 - the flag --devices
+def _status(backend: Backend, *, ask: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "backend": backend.name,
         "framework": backend.title,
@@ -112,14 +117,32 @@ def _status(backend: Backend, devices: bool) -> dict[str, Any]:  # noqa: FBT001 
     }
     try:
         backend.check()
-        if devices:
-            backend.load()
-            row["devices"] = list(backend.devices())
+        row["devices"] = _devices(backend) if ask else []
     except BackendError as err:
         missing = isinstance(err, NotInstalled) and backend.version is None
         problem = f"not installed: {backend.advice}" if missing else str(err)
         row |= {"ready": False, "problem": problem, "install": install(backend.name)}
     return row
+
+
+ASK_DEVICES = """
+import json, sys
+from unifw import registry
+backend = registry.backend(sys.argv[1])
+backend.load()
+print(json.dumps(backend.devices()))
+"""
+
+
+def _devices(backend: Backend) -> list[str]:
+    """Ask in a process of its own: frameworks clash in one, and each has something to say on import."""
+    told = run_python(
+        ["-c", ASK_DEVICES, backend.name],
+        what=f"{backend.title} on this machine",
+        fails=BackendError,
+    )
+    found: list[str] = json.loads(told.strip().splitlines()[-1])
+    return found
 
 
 # ------------------------------------------------------------------------ demo and parity

@@ -100,7 +100,8 @@ class Parity:
         from rich.table import Table
 
         backends = list(dict.fromkeys(curve.backend for curve in self.curves))
-        result = Table(title=f"{self.net}: largest relative difference in {self.steps} steps")
+        caption = "largest relative difference of the loss from NumPy float64, at any step"
+        result = Table(title=f"{self.net}, {self.steps} steps", caption=caption)
         result.add_column("optimizer")
         for backend in backends:
             result.add_column(backend, justify="right")
