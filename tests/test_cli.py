@@ -42,6 +42,7 @@ def test_demo_learns_exports_and_compares(capsys: Any, tmp_path: Any) -> None:
     assert status == 0
     assert "on 360 test images" in out
     assert "verified by ONNX Runtime" in out
+    assert out.endswith("all is well on numpy\n")
     assert (tmp_path / "digits.onnx").exists()
     status, out, _ = told(capsys, "demo", "--json", "--epochs", "1", *arguments)
     result = json.loads(out)

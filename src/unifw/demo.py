@@ -27,6 +27,7 @@ from unifw.spec.graph import Graph, Sequential
 __all__ = ["NETS", "Demo", "Run", "digits", "lenet", "main", "run"]
 
 WANTED = 0.96
+TOLERANCE = 1e-4
 TEST_ROWS = 360
 
 
@@ -103,9 +104,13 @@ class Run:
     problem: str = ""
 
     @property
-    def passed(self) -> bool:
-        """Whether it ran and learned well enough."""
-        return not self.problem and self.accuracy >= WANTED
+    def failure(self) -> str:
+        """What went wrong, in a sentence; empty if it ran and learned well enough."""
+        if self.problem:
+            return f"{self.backend}: {self.problem}"
+        if self.accuracy < WANTED:
+            return f"{self.backend}: accuracy {self.accuracy:.4f} is below {WANTED}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,17 @@ class Demo:
     parity: Parity
 
     @property
+    def failures(self) -> list[str]:
+        """A sentence for everything that went wrong: learning, exporting, or agreeing."""
+        found = [run.failure for run in self.runs if run.failure] + self.parity.problems
+        if not self.parity.worst <= TOLERANCE:
+            found.append(f"the curves differ by {self.parity.worst:.1e}, more than {TOLERANCE}")
+        return found
+
+    @property
     def passed(self) -> bool:
         """Whether every backend learned, exported and agreed."""
-        return all(run.passed for run in self.runs) and self.parity.worst <= 1e-4
+        return not self.failures
 
     def to_data(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -157,7 +170,10 @@ def run(
     console.rule("parity")
     compared = parity(NETS["lenet"], data, names)
     console.print(compared.table())
-    return Demo(tuple(runs), compared)
+    result = Demo(tuple(runs), compared)
+    verdict = "\n".join(result.failures) or f"all is well on {', '.join(names)}"
+    console.print(verdict, highlight=False, soft_wrap=True)
+    return result
 
 
 def _here(name: str, epochs: int, folder: Path, console: Console) -> Run:
