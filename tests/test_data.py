@@ -26,7 +26,8 @@ def spoiled(value: float) -> Any:
 @pytest.mark.parametrize(
     ("x", "y", "says"),
     [
-        (spoiled(np.nan), Y, "NaN or infinity in 1 rows, the first being row 2"),
+        (spoiled(np.nan), Y, "NaN or infinity .* in 1 rows, the first being row 2"),
+        (spoiled(0).astype(np.float64) + 1e39, Y, "beyond float32"),
         (spoiled(np.inf), Y, "NaN or infinity"),
         (X[:, 0], Y, r"must have shape \(n, 1, 8, 8\).*reshape\(-1, 1, 8, 8\)"),
         (X[0], Y, r"for one sample use x\[None\]"),

@@ -172,7 +172,11 @@ class Session(ABC):
 
     @abstractmethod
     def host(self, value: Any) -> Array:
-        """Turn a loss or an output of ``train_batch`` into NumPy."""
+        """Turn a loss or an output of ``train_batch``, or of ``native``, into NumPy."""
+
+    @abstractmethod
+    def tensor(self, array: Array) -> Any:
+        """Turn an array into the framework's own, on this session's device: what ``native`` takes."""
 
     @abstractmethod
     def weights(self) -> Arrays:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -200,7 +201,11 @@ def _summary(options: argparse.Namespace) -> int:
         "epoch": stored.epoch,
         "step": stored.step,
         "provenance": stored.provenance,
-        "history": stored.history,
+        # JSON has no NaN, which stands for an epoch without the number.
+        "history": {
+            name: [None if math.isnan(value) else value for value in values]
+            for name, values in stored.history.items()
+        },
     }
     if options.json:
         print(json.dumps(about | {"graph": json.loads(stored.graph.to_json())}, ensure_ascii=False))

@@ -236,14 +236,16 @@ def _shape_message(label: str, got: tuple[int, ...], wanted: tuple[int, ...]) ->
 
 
 def _finite(label: str, array: Array) -> Array:
-    floats = array.astype(np.float32) if array.dtype != np.float64 else array
-    if not np.isfinite(floats).all():
-        rows = np.flatnonzero(~np.isfinite(floats.reshape(len(floats), -1)).all(axis=1))
+    floats = array if array.dtype.kind == "f" else array.astype(np.float32)
+    good = np.abs(floats) <= np.finfo(np.float32).max  # false for NaN as well
+    if not good.all():
+        rows = np.flatnonzero(~good.reshape(len(floats), -1).all(axis=1))
         message = (
-            f"{label} holds NaN or infinity in {len(rows)} rows, the first being row {rows[0]}"
+            f"{label} holds NaN or infinity (or numbers beyond float32) in {len(rows)} rows, the "
+            f"first being row {rows[0]}"
         )
         raise DataError(message)
-    return floats
+    return floats if floats.dtype == np.float64 else floats.astype(np.float32, copy=False)
 
 
 def _whole(label: str, array: Array) -> Array:

@@ -568,5 +568,18 @@ def test_native_is_the_frameworks_own(backend: str) -> None:
         )
 
 
+def test_native_evaluates_with_the_weights_as_they_are_now(backend: str) -> None:
+    x, y = (array[:20] for array in demo.digits())
+    with opened(backend, KINKED, (CROSS_ENTROPY,), optimizers.SGD(0.1)) as session:
+        session.take_step(Data((x,), (y,)))
+        (wanted,) = session.forward((x,))
+        held = session.native
+        if callable(held):
+            assert apart(session.host(held(session.tensor(x))), wanted) <= FORWARD
+        else:  # NumPy's own object is the weights: what is written there counts
+            held["dense_1.bias"] += 1
+            assert apart(session.forward((x,))[0], wanted + 1) <= FORWARD
+
+
 def registry_module(backend: str) -> str:
     return uf.registry.backend(backend).module

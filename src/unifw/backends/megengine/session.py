@@ -81,19 +81,19 @@ class MegEngineSession(Session):
         """The ``megengine.module.Module`` with the live weights."""
         return self._net
 
-    def _tensor(self, array: Array) -> Any:
+    def tensor(self, array: Array) -> Any:
         # Integers are 32 bits wide in MegEngine; indices and labels have been checked to fit.
         kind = np.int32 if array.dtype.kind == "i" else np.float32
         return Tensor(np.ascontiguousarray(array, dtype=kind), device=self._device)
 
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        outs = self._net.walk(tuple(map(self._tensor, xs)), training=False, masks={})
+        outs = self._net.walk(tuple(map(self.tensor, xs)), training=False, masks={})
         return tuple(out.numpy() for out in outs)
 
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
-        to = self._tensor
+        to = self.tensor
         xs, ys = tuple(map(to, batch.xs)), tuple(map(to, batch.ys))
         shares = None if batch.weights is None else to(batch.weights)
         dropped = {name: to(mask) for name, mask in masks.items()}
@@ -124,7 +124,7 @@ class MegEngineSession(Session):
 
     def load(self, weights: Mapping[str, Array]) -> None:
         for name, value in weights.items():
-            self._net.weight(name)[...] = self._tensor(value)
+            self._net.weight(name)[...] = self.tensor(value)
 
     def state(self) -> Arrays:
         places = self._slot_places.items()
@@ -133,5 +133,5 @@ class MegEngineSession(Session):
     def load_state(self, state: Mapping[str, Array]) -> None:
         fresh = [list(slots) for slots in self._slots]
         for name, (i, k) in self._slot_places.items():
-            fresh[i][k] = self._tensor(state[name])
+            fresh[i][k] = self.tensor(state[name])
         self._slots = [tuple(slots) for slots in fresh]

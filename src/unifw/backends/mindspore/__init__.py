@@ -32,7 +32,7 @@ class MindSporeBackend(Backend):
     title = "MindSpore"
     module = "mindspore"
     distributions = ("mindspore", "mindspore-ascend", "mindspore-gpu")
-    tested = ">=2.9,<2.11"
+    tested = ">=2.10,<2.11"
     # ImportError: undefined symbol dnnl_threadpool_interop_stream_create (both bring oneDNN).
     clashes = ("paddle",)
     advice = "it has wheels for Python 3.10 to 3.12, and needs NumPy 1"

@@ -109,7 +109,7 @@ class MindSporeSession(Session):
         """The ``mindspore.nn.Cell`` with the live weights."""
         return self._net
 
-    def _tensor(self, array: Array) -> Tensor:
+    def tensor(self, array: Array) -> Tensor:
         # Labels of 64 bits are refused by some operations on CPU (mindspore 2.10); indices and
         # labels have been checked to fit into 32.
         kind = np.int32 if array.dtype.kind == "i" else np.float32
@@ -122,7 +122,7 @@ class MindSporeSession(Session):
         size = min((known for known in self._compiled if known >= rows), default=rows)
         self._compiled.add(size)
         filled = (np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)]) for x in xs)
-        outs = self._net(*map(self._tensor, filled))
+        outs = self._net(*map(self.tensor, filled))
         whole = outs if isinstance(outs, tuple) else (outs,)
         return tuple(out.asnumpy()[:rows] for out in whole)
 
@@ -132,16 +132,16 @@ class MindSporeSession(Session):
         loss, outs = self._step(
             self._tensors(batch.xs),
             self._tensors(batch.ys),
-            None if batch.weights is None else self._tensor(batch.weights),
+            None if batch.weights is None else self.tensor(batch.weights),
             self._tensors(masks.values()),
-            self._tensor(np.array(coefficients)),
+            self.tensor(np.array(coefficients)),
         )
         return loss, outs
 
     def _tensors(self, arrays: Iterable[Array]) -> Any:
         # Without the mark, tensors in a tuple are constants of the graph: every step would be
         # compiled anew.
-        tensors = tuple(map(self._tensor, arrays))
+        tensors = tuple(map(self.tensor, arrays))
         return mindspore.mutable(tensors) if tensors else tensors
 
     def host(self, value: Any) -> Array:
@@ -152,7 +152,7 @@ class MindSporeSession(Session):
 
     def load(self, weights: Mapping[str, Array]) -> None:
         for name, value in weights.items():
-            self._parameters[name].set_data(self._tensor(value))
+            self._parameters[name].set_data(self.tensor(value))
 
     def _named_slots(self) -> dict[str, Parameter]:
         trained = (name for name, part in self.graph.parts.items() if part.trainable)
@@ -167,4 +167,4 @@ class MindSporeSession(Session):
 
     def load_state(self, state: Mapping[str, Array]) -> None:
         for name, slot in self._named_slots().items():
-            slot.set_data(self._tensor(state[name]))
+            slot.set_data(self.tensor(state[name]))

@@ -74,6 +74,9 @@ class NumpySession(Session):
     def host(self, value: Any) -> Array:
         return np.asarray(value)
 
+    def tensor(self, array: Array) -> Array:
+        return Data((array,)).cast(self.options.dtype).xs[0]
+
     def weights(self) -> Arrays:
         return {name: weight.copy() for name, weight in self._weights.items()}
 

@@ -79,18 +79,18 @@ class PaddleSession(Session):
         """The ``paddle.nn.Layer`` with the live weights."""
         return self._net
 
-    def _tensor(self, array: Array) -> Any:
+    def tensor(self, array: Array) -> Any:
         return paddle.to_tensor(array, place=self.options.device)
 
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
         with paddle.no_grad():
-            outs = self._net.walk(tuple(map(self._tensor, xs)), training=False, masks={})
+            outs = self._net.walk(tuple(map(self.tensor, xs)), training=False, masks={})
         return tuple(out.numpy() for out in outs)
 
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
-        to = self._tensor
+        to = self.tensor
         outs = self._net.walk(
             tuple(map(to, batch.xs)),
             training=True,
@@ -134,5 +134,5 @@ class PaddleSession(Session):
     def load_state(self, state: Mapping[str, Array]) -> None:
         fresh = [list(slots) for slots in self._slots]
         for name, (i, k) in self._slot_places.items():
-            fresh[i][k] = self._tensor(state[name].astype(np.float32))
+            fresh[i][k] = self.tensor(state[name].astype(np.float32))
         self._slots = [tuple(slots) for slots in fresh]
