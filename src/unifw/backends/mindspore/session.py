@@ -21,6 +21,9 @@ __all__ = ["MindSporeSession", "Net"]
 
 Array = npt.NDArray[Any]
 
+# How many times its size a short batch is filled up to at most.
+FILL = 8
+
 
 class Body(nn.Cell):
     """The net in one mode: ``(xs, masks) -> outputs``, all of them tuples."""
@@ -118,8 +121,10 @@ class MindSporeSession(Session):
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
         rows = len(xs[0])
         # Each batch size is compiled for about a second. Rows do not depend on each other in
-        # evaluation, so a short batch is filled up to a size that has been compiled.
-        size = min((known for known in self._compiled if known >= rows), default=rows)
+        # evaluation, so a short batch is filled up to a size that has been compiled, unless that is
+        # so much larger that many such calls would cost more than compiling.
+        known = (size for size in self._compiled if rows <= size <= FILL * rows)
+        size = min(known, default=rows)
         self._compiled.add(size)
         filled = (np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)]) for x in xs)
         outs = self._net(*map(self.tensor, filled))
