@@ -1,0 +1,98 @@
+"""A backend from another package: found by its entry point, run by the shipped suite, its gaps told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import unifw
+
+TOY = '''
+"""A backend that is NumPy, but knows no dropout."""
+
+from unifw.backends.numpy import NumpyBackend
+from unifw.layers import Dropout
+
+
+class ToyBackend(NumpyBackend):
+    name, title = "toy", "Toy"
+
+    def missing(self, graph, options):
+        return [
+            f"{label}: the framework has none: Toy 1.0"
+            for label, layer in graph.labelled.items()
+            if isinstance(layer, Dropout)
+        ]
+'''
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """An environment in which a package with a backend is installed."""
+    (tmp_path / "toy.py").write_text(TOY, encoding="utf-8")
+    about = tmp_path / "toy-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n", "utf-8")
+    (about / "entry_points.txt").write_text("[unifw.backends]\ntoy = toy:ToyBackend\n", "utf-8")
+    source = str(Path(unifw.__file__).parents[1])
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), source])}
+
+
+def run(environment: dict[str, str], folder: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True, encoding="utf-8", check=False, env=environment, cwd=folder,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_suite_runs_on_a_foreign_backend_and_expects_its_gaps(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    suite = ("-m", "pytest", "-p", "unifw.testing.plugin", "--pyargs", "unifw.testing.suite", "-rx")
+    status, told = run(
+        environment, tmp_path, *suite, "--backend", "toy", "-k", "test_layer_forward and (dropout or pad)"
+    )  # fmt: skip
+    assert status == 0, told
+    assert "2 xfailed" in told
+    assert "dropout (Dropout): the framework has none: Toy 1.0" in told
+    assert "test_layer_forward[toy-pad]" not in told  # -rx lists expected failures alone
+
+
+def test_a_gap_that_is_none_fails_the_suite(environment: dict[str, str], tmp_path: Path) -> None:
+    toy = tmp_path / "toy.py"
+    lies = toy.read_text(encoding="utf-8") + "\n    def gaps(self, graph, options):\n"
+    lies += "        import inspect\n"
+    lies += "        asks = [frame.function for frame in inspect.stack()]\n"
+    lies += "        found = self.missing(graph, options)\n"
+    lies += "        return found if 'pytest_collection_modifyitems' in asks else []\n"
+    toy.write_text(lies, encoding="utf-8")
+    status, told = run(
+        environment, tmp_path, "-m", "pytest", "-p", "unifw.testing.plugin", "--pyargs",
+        "unifw.testing.suite", "--backend", "toy", "-k", "test_layer_forward and dropout",
+    )  # fmt: skip
+    assert status == 1
+    assert "2 failed" in told
+    assert "XPASS(strict)" in told
+
+
+def test_a_foreign_backend_is_listed_and_refuses_its_gaps(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    status, told = run(environment, tmp_path, "-m", "unifw", "backends")
+    assert status == 0
+    assert "toy" in told
+    code = """
+import unifw as uf
+from unifw import layers as L
+net = uf.Sequential([L.Dense(2), L.Dropout(0.5)], input_shape=3)
+uf.Model(net, "toy")
+"""
+    status, told = run(environment, tmp_path, "-c", code)
+    assert status == 1
+    assert "backend 'toy' cannot run this net" in told
+    assert "Backend 'numpy' can run every net." in told
