@@ -114,6 +114,18 @@ def test_a_backend_that_cannot_run_is_named_in_the_table(monkeypatch: Any) -> No
     assert "numpy: the process died" in str(result)
 
 
+def test_parity_refuses_wrong_data_and_takes_one_name() -> None:
+    from unifw import parity as function
+
+    x, y = demo.digits()
+    with pytest.raises(uf.errors.DataError, match="data must be"):
+        function(demo.NETS["mlp"], x)
+    with pytest.raises(uf.errors.SpecError, match="at least one backend"):
+        function(demo.NETS["mlp"], (x, y), [])
+    found = function(demo.NETS["mlp"], (x, y), "numpy", optimizers=["sgd"], steps=2)
+    assert [curve.backend for curve in found.curves] == ["numpy"]
+
+
 def test_a_dead_process_is_told_with_its_last_words(model: uf.Model, few: Any) -> None:
     from unifw.curve import curve_of
     from unifw.data import Data

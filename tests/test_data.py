@@ -74,6 +74,11 @@ def test_bad_arrays_are_refused_and_nothing_is_trained(
         ({"sample_weight": np.zeros(6)}, DataError, "nor all zero"),
         ({"sample_weight": np.ones((6, 2))}, DataError, "one number per sample"),
         ({"class_weight": {0: -1.0}}, DataError, "at least 0"),
+        ({"class_weight": {0: "b"}}, DataError, "at least 0, got 0: 'b'"),
+        ({"class_weight": {"a": 1.0}}, DataError, "at least 0, got 'a'"),
+        ({"class_weight": [1.0, 2.0]}, DataError, "must be a dict"),
+        ({"verbose": "yes"}, SpecError, "verbose"),
+        ({"verbose": None}, SpecError, "verbose"),
         (
             {"class_weight": dict.fromkeys(range(10), 0.0)},
             DataError,
@@ -85,7 +90,7 @@ def test_bad_options_of_fit_are_refused(
     model: uf.Model, options: Any, error: Any, says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        model.fit(X, Y, verbose=0, **options)
+        model.fit(X, Y, **{"verbose": 0, **options})
     assert model.epoch == 0
 
 

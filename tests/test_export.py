@@ -174,6 +174,7 @@ def test_a_runtime_that_dies_is_told_with_its_last_words(
         ({"opset": 12}, SpecError, "13 … 20"),
         ({"batch_sizes": [0]}, SpecError, "batch size"),
         ({"batch_sizes": []}, SpecError, "at least one"),
+        ({"batch_sizes": 3}, SpecError, "must be a list"),
         ({"tolerance": 0}, SpecError, "tolerance"),
         ({"format": "onxn"}, UnknownName, "Did you mean 'onnx'"),
         ({"path": "net.onn"}, UnknownName, "Did you mean '.onnx'"),

@@ -9,8 +9,9 @@ import pytest
 from sklearn import metrics as sk
 
 import unifw as uf
+from unifw import layers as L
 from unifw.data import Data
-from unifw.errors import DataError
+from unifw.errors import SpecError
 from unifw.measures.losses import per_sample
 from unifw.measures.metrics import meter
 from unifw.randomness import dropout_masks
@@ -79,11 +80,33 @@ def test_metrics_of_numbers_are_those_of_scikit_learn() -> None:
     )
 
 
-def test_metrics_that_do_not_go_with_the_outputs_are_refused() -> None:
-    with pytest.raises(DataError, match="roc_auc needs outputs of shape"):
-        meter(uf.metrics.ROCAUC(), probabilities=False).update(
-            np.zeros((2, 3, 4)), np.zeros((2, 4))
-        )
+@pytest.mark.parametrize(
+    ("loss", "metric", "shape", "says"),
+    [
+        ("mse", "roc_auc", (3, 4), "other axes than the classes"),
+        ("mse", uf.metrics.F1("binary"), (3,), "more than one value"),
+        ("mse", uf.metrics.Accuracy(3), (3,), "no axis 3"),
+        ("binary_cross_entropy", "f1", (3,), "use 'binary_accuracy'"),
+        ("binary_cross_entropy", "accuracy", (3,), "use 'binary_accuracy'"),
+        (uf.losses.CrossEntropy(axis=-1), "accuracy", (3, 4), r"Accuracy\(-1\) can"),
+    ],
+)
+def test_metrics_that_do_not_go_with_the_outputs_are_refused(
+    loss: Any, metric: Any, shape: Any, says: str
+) -> None:
+    net = uf.Sequential([L.ReLU()], input_shape=shape)
+    with pytest.raises(SpecError, match=says):
+        uf.Model(net, loss=loss, metrics=[metric])
+    assert uf.Model(net, loss=loss, metrics=["mae" if loss == "mse" else "binary_accuracy"])
+
+
+def test_metrics_of_sequences() -> None:
+    net = uf.Sequential([L.Dense(4)], input_shape=(3, 5))
+    loss, metric = uf.losses.CrossEntropy(axis=-1), uf.metrics.Accuracy(-1)
+    model = uf.Model(net, loss=loss, metrics=[metric])
+    x, y = DRAW.standard_normal((20, 3, 5)), DRAW.randint(0, 4, (20, 3))
+    found = model.evaluate(x, y)["accuracy"]
+    assert found == pytest.approx((model.predict(x).argmax(-1) == y).mean())
 
 
 def test_cross_entropy_is_scikit_learns_log_loss() -> None:

@@ -181,6 +181,10 @@ def test_weights_that_do_not_fit_change_nothing(model: uf.Model) -> None:
         model.load_weights(bad)
     for said in ("dense.bias (10,) is missing", "extra.weight is not in the net", "(10, 144)"):
         assert said in str(caught.value)
+    with pytest.raises(WeightsError, match="rows differ in length"):
+        model.load_weights(before | {"dense.bias": [[1.0], [1.0, 2.0]]})
+    with pytest.raises(WeightsError, match="dict of arrays"):
+        model.load_weights([1.0])  # type: ignore[arg-type]
     bad = before | {"dense.bias": np.full(10, np.nan)}
     with pytest.raises(WeightsError, match="not finite"):
         model.load_weights(bad)

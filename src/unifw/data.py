@@ -148,6 +148,7 @@ def class_weighted(data: Data, class_weight: Mapping[int, float], losses: tuple[
     DataError
         If the targets are not one class number per sample, or a class is not there.
     """
+    _check_class_weight(class_weight)
     y = data.ys[0]
     if len(data.ys) != 1 or not isinstance(losses[0], CrossEntropy | BinaryCrossEntropy):
         message = "class_weight needs a net with one output and a cross-entropy loss"
@@ -167,15 +168,26 @@ def class_weighted(data: Data, class_weight: Mapping[int, float], losses: tuple[
         raise DataError(message)
     factors = np.ones(max([classes or 0, int(numbers.max()) + 1, *(c + 1 for c in class_weight)]))
     for label, factor in class_weight.items():
-        if label < 0 or not np.isfinite(factor) or factor < 0:
-            message = f"class_weight maps classes to numbers of at least 0, got {label}: {factor}"
-            raise DataError(message)
         factors[label] = factor
     weights = factors[numbers] if data.weights is None else factors[numbers] * data.weights
     if not weights.any():
         message = "class_weight leaves every sample with weight zero"
         raise DataError(message)
     return Data(data.xs, data.ys, weights)
+
+
+def _check_class_weight(given: Any) -> None:
+    if not isinstance(given, Mapping):
+        message = f"class_weight must be a dict such as {{0: 1.0, 1: 5.0}}, got {given!r}"
+        raise DataError(message)
+    for label, factor in given.items():
+        whole = isinstance(label, (int, np.integer)) and not isinstance(label, bool) and label >= 0
+        number = isinstance(factor, (int, float, np.number)) and 0 <= factor < np.inf
+        if not whole or not number:
+            message = (
+                f"class_weight maps classes to numbers of at least 0, got {label!r}: {factor!r}"
+            )
+            raise DataError(message)
 
 
 def split(data: Data, share: float) -> tuple[Data, Data]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from unifw.measures.metrics import meter
 from unifw.progress import display
 from unifw.spec import check, layers
 from unifw.spec.graph import Graph
-from unifw.spec.losses import CrossEntropy, Loss, loss
+from unifw.spec.losses import BinaryCrossEntropy, CrossEntropy, Loss, loss
 from unifw.spec.metrics import Metric, metric
 from unifw.spec.optimizers import optimizer
 from unifw.weights import Arrays, check_state, check_weights, initial
@@ -84,9 +85,11 @@ class Model:
             message = f"net must be a uf.Sequential or uf.Graph, got {net!r}"
             raise SpecError(message)
         self._net = net
+        losses = _losses(net, loss)
         self._metrics = _metrics(net, metrics)
+        _check_metrics(net, losses, self._metrics)
         self._options = Options(
-            losses=_losses(net, loss),
+            losses=losses,
             optimizer=_optimizer(optimizer),
             device=_text("device", device),
             dtype=check.choice("dtype", dtype, ("float32", "float64")),
@@ -529,3 +532,30 @@ def _metrics(net: Graph, given: Any) -> tuple[tuple[Metric, ...], ...]:
             raise SpecError(message)
         columns.append(found)
     return tuple(columns)
+
+
+def _check_metrics(
+    net: Graph, losses: tuple[Loss, ...], columns: tuple[tuple[Metric, ...], ...]
+) -> None:
+    """Refuse metrics that do not go with the shape of an output, or with its loss."""
+    for name, shape, rule, column in zip(
+        net.outputs, net.out_shapes, losses, columns, strict=False
+    ):
+        for single in column:
+            problem = single.misfit(shape) or _clash(single, rule, len(shape), math.prod(shape))
+            if problem:
+                message = f"{single!r}: output {name!r} of shape (n, *{shape}) {problem}"
+                raise SpecError(message)
+
+
+def _clash(single: Metric, rule: Loss, rank: int, size: int) -> str:
+    """Return why a metric that asks for one class per sample does not go with a loss."""
+    if single.axis is None:
+        return ""
+    if isinstance(rule, BinaryCrossEntropy) and size > 1:
+        return "is judged value by value, without one class per sample; use 'binary_accuracy'"
+    if isinstance(rule, CrossEntropy) and single.axis % (rank + 1) != rule.axis % (rank + 1):
+        return (
+            f"has its classes along axis {rule.axis}, as the loss says; Accuracy({rule.axis}) can"
+        )
+    return ""

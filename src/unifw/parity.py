@@ -15,7 +15,7 @@ from unifw import registry
 from unifw.checkpoint import Checkpoint
 from unifw.curve import curve_of, losses
 from unifw.data import Data, check_training
-from unifw.errors import BackendError, NotInstalled, SpecError, Unsupported
+from unifw.errors import BackendError, DataError, NotInstalled, SpecError, Unsupported
 from unifw.model import Model
 from unifw.spec import check
 from unifw.spec.graph import Graph
@@ -155,7 +155,7 @@ def _apart(found: Sequence[float], wanted: Sequence[float]) -> Array:
 def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
     net: Graph,
     data: Sequence[Any],
-    backends: Iterable[str] | None = None,
+    backends: str | Iterable[str] | None = None,
     *,
     loss: Any = "cross_entropy",
     optimizers: Iterable[Any] = ("sgd", "adam"),
@@ -172,7 +172,7 @@ def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
         What to train.
     data : (x, y) or (x, y, sample_weight)
         As in ``Model.fit``.
-    backends : iterable of str, optional
+    backends : str or iterable of str, optional
         Which; default all whose framework is installed.
     loss : str, Loss, or one for each output
         Default ``"cross_entropy"``.
@@ -193,7 +193,11 @@ def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
     DataError, SpecError, UnknownName
         If data, net, loss, optimizer or a backend's name are wrong.
     """
-    chosen = installed() if backends is None else tuple(backends)
+    if not isinstance(data, (tuple, list)) or len(data) not in {2, 3}:
+        message = "data must be (x, y) or (x, y, sample_weight)"
+        raise DataError(message)
+    named = [backends] if isinstance(backends, str) else backends
+    chosen = installed() if named is None else tuple(named)
     known = [registry.backend(name) for name in chosen]
     if not known:
         message = "parity needs at least one backend"

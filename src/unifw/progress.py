@@ -63,7 +63,7 @@ def display(verbose: int) -> Iterator[Display]:
         0 shows nothing; 1 a bar and a line per epoch if standard output is a terminal, else nothing;
         2 a line per epoch wherever it goes.
     """
-    level = check.count("verbose", int(verbose), least=0)
+    level = int(verbose) if isinstance(verbose, bool) else check.count("verbose", verbose, least=0)
     if level > 1:
         yield _Lines()
         return

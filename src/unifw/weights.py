@@ -58,7 +58,10 @@ def check_state(graph: Graph, slots: tuple[str, ...], state: Mapping[str, npt.Ar
 def _fit(
     shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, npt.ArrayLike], what: str
 ) -> Arrays:
-    arrays = {name: np.asarray(value) for name, value in given.items()}
+    if not isinstance(given, Mapping):
+        message = f"{what} must be a dict of arrays by name, got {type(given).__name__}"
+        raise WeightsError(message)
+    arrays = {name: _array(name, value) for name, value in given.items()}
     problems = [
         f"{name} {shape} is missing" for name, shape in shapes.items() if name not in arrays
     ]
@@ -76,6 +79,14 @@ def _fit(
         message = f"these {what} do not fit the net:\n" + "\n".join(f"  - {p}" for p in problems)
         raise WeightsError(message)
     return {name: np.asarray(arrays[name], dtype=_float(arrays[name])) for name in shapes}
+
+
+def _array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    try:
+        return np.asarray(value)
+    except ValueError as err:
+        message = f"{name} cannot become an array: its rows differ in length"
+        raise WeightsError(message) from err
 
 
 def _float(array: npt.NDArray[np.generic]) -> type:

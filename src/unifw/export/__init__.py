@@ -123,6 +123,9 @@ def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest ha
     chosen = _chosen(Path(path), format)
     check.flag("verify", verify)
     tolerance = check.number("tolerance", tolerance, least=0, open_=True)
+    if not isinstance(batch_sizes, (tuple, list)):
+        message = f"batch_sizes must be a list such as [1, 3, 8], got {batch_sizes!r}"
+        raise SpecError(message)
     sizes = tuple(check.count("every batch size", size) for size in batch_sizes)
     if verify and not sizes:
         message = "batch_sizes must name at least one"

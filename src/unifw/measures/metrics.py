@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unifw.errors import DataError
 from unifw.rules import Rules
 from unifw.spec import metrics as spec
 from unifw.spec.metrics import Metric
@@ -142,9 +141,6 @@ class _Counted(Meter):
             self.metric.average == "auto" and out.shape[1:] == (1,)
         )
         if self._binary or out.shape[1] == 1:
-            if out[0].size != 1:
-                message = f"average='binary' needs a single output, got shape (n, {out.shape[1:]})"
-                raise DataError(message)
             said = (out > self.cut(self.metric.threshold)).reshape(-1)
             true = target.reshape(-1) > 0.5
             pairs = [(said, true)] if self._binary else [(~said, ~true), (said, true)]
@@ -208,9 +204,6 @@ class ROCAUC(Meter):
         self._targets: list[Array] = []
 
     def update(self, out: Array, target: Array) -> None:
-        if out.ndim != 2:
-            message = f"roc_auc needs outputs of shape (n, classes), got {out.shape}"
-            raise DataError(message)
         single = out.shape[1] == 1
         self._outs.append(out)
         self._targets.append((target.reshape(-1) > 0.5) if single else _labels(out, target))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -28,10 +29,21 @@ __all__ = [
 
 @dataclass(frozen=True, repr=False)
 class Metric(Value):
-    """Base of all metrics; unweighted means over samples, unless they say otherwise."""
+    """Base of all metrics; unweighted means over samples, unless they say otherwise.
+
+    Attributes
+    ----------
+    axis : int or None
+        The class axis of those that ask for one class per sample, the batch being 0.
+    """
 
     family: ClassVar[str] = "metric"
-    classifies: ClassVar[bool] = True
+    axis: ClassVar[Any] = None
+
+    def misfit(self, shape: tuple[int, ...]) -> str:
+        """Return why outputs of this shape cannot be measured; empty if they can."""
+        del shape
+        return ""
 
     @property
     def key(self) -> str:
@@ -51,7 +63,15 @@ class Accuracy(Metric):
         The class axis, the batch being 0; default 1.
     """
 
-    axis: int = 1
+    axis: int = 1  # type: ignore[misc]  # here users choose it
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.axis, int) or isinstance(self.axis, bool) or self.axis == 0:
+            raise self.refuse(f"axis must be a whole number other than 0, got {self.axis!r}")
+
+    def misfit(self, shape: tuple[int, ...]) -> str:
+        inside = self.axis <= len(shape) and -self.axis <= len(shape)
+        return "" if inside else f"has no axis {self.axis}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,6 +83,8 @@ class TopKAccuracy(Metric):
     k : int
         Default 5.
     """
+
+    axis = 1
 
     k: int = 5
 
@@ -109,12 +131,18 @@ class _Counted(Metric):
     Where nothing was predicted, or nothing is there to find, the value is 0, as in scikit-learn.
     """
 
+    axis = 1
+
     average: str = "auto"
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
         check.choice("average", self.average, ("auto", "binary", "macro", "micro"))
         self.normalise(threshold=check.number("threshold", self.threshold, least=0, below=1))
+
+    def misfit(self, shape: tuple[int, ...]) -> str:
+        single = math.prod(shape) == 1
+        return "" if single or self.average != "binary" else "has more than one value to judge"
 
 
 class Precision(_Counted):
@@ -136,19 +164,20 @@ class ROCAUC(Metric):
     counting half (Fawcett, 2006). Not a number where only one class occurs.
     """
 
+    axis = 1
+
+    def misfit(self, shape: tuple[int, ...]) -> str:
+        return "" if len(shape) == 1 else "has other axes than the classes"
+
 
 @dataclass(frozen=True, repr=False)
 class MAE(Metric):
     """Mean of ``|y - t|`` over all values."""
 
-    classifies = False
-
 
 @dataclass(frozen=True, repr=False)
 class MSE(Metric):
     """Mean of ``(y - t) ** 2`` over all values."""
-
-    classifies = False
 
 
 _SHORT: Mapping[str, type[Metric]] = MappingProxyType(

@@ -116,7 +116,8 @@ def named(given: Any, base: type[Value], catalogue: Mapping[str, type[Value]], w
         return catalogue[given]()
     if isinstance(given, str):
         raise UnknownName(what, given, catalogue)
-    wrong = f"a {what} is a name or an instance of {base.__name__}, not {given!r}"
+    article = "an" if what[0] in "aeiou" else "a"
+    wrong = f"{article} {what} is a name or an instance of {base.__name__}, not {given!r}"
     if isinstance(given, type) and issubclass(given, base):
         wrong += f"; write {given.__name__}()"
     raise SpecError(wrong)
