@@ -30,7 +30,7 @@ def test_backends_lists_all_with_the_command_that_installs(capsys: Any, monkeypa
     rows = {row["backend"]: row for row in json.loads(out)}
     assert rows["numpy"] | {"version": ""} == {
         "backend": "numpy", "framework": "NumPy", "version": "", "tested": ">=1.25,<3",
-        "ready": True, "problem": "", "install": "", "devices": ["cpu"],
+        "ready": True, "isolated": False, "problem": "", "install": "", "devices": ["cpu"],
     }  # fmt: skip
     assert rows["paddle"]["ready"] is False
     assert rows["paddle"]["install"] == "pip install 'unifw[paddle]'"
@@ -107,7 +107,11 @@ def test_a_backend_that_cannot_run_is_named_in_the_table(monkeypatch: Any) -> No
     def dies(*_: Any, **__: Any) -> Any:
         raise uf.errors.BackendError("the process died")
 
-    monkeypatch.setattr(sys.modules["unifw.parity"], "curve_of", dies)
+    real = sys.modules["unifw.parity"].losses
+    monkeypatch.setattr(
+        sys.modules["unifw.parity"], "losses",
+        lambda *given, **where: (dies if where else real)(*given, **where),
+    )  # fmt: skip
     result = module(demo.NETS["mlp"], demo.digits(), ["numpy"], optimizers=["sgd"], steps=2)
     assert not result.complete
     assert "cannot run" in str(result)
@@ -124,14 +128,3 @@ def test_parity_refuses_wrong_data_and_takes_one_name() -> None:
         function(demo.NETS["mlp"], (x, y), [])
     found = function(demo.NETS["mlp"], (x, y), "numpy", optimizers=["sgd"], steps=2)
     assert [curve.backend for curve in found.curves] == ["numpy"]
-
-
-def test_a_dead_process_is_told_with_its_last_words(model: uf.Model, few: Any) -> None:
-    from unifw.curve import curve_of
-    from unifw.data import Data
-
-    stored = model.checkpoint()
-    with pytest.raises(uf.errors.BackendError, match=r"'numpy' does not run \(exit status 1\)"):
-        curve_of(stored, "numpy", Data(()), 2, 2)
-    with pytest.raises(uf.errors.BackendError, match="No backend named 'nump'"):
-        curve_of(stored, "nump", Data((few[0],), (few[1],)), 2, 2)

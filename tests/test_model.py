@@ -221,7 +221,7 @@ def test_frameworks_that_clash_are_refused(net: uf.Graph, monkeypatch: Any) -> N
     monkeypatch.setattr(backend, "clashes", ("json",))
     monkeypatch.setattr(backend, "module", "pyclbr")
     with pytest.raises(Clash, match=r"NumPy cannot be imported after json"):
-        uf.Model(net)
+        uf.Model(net, isolate=False)
 
 
 def test_a_broken_framework_is_told_from_a_missing_one(net: uf.Graph, monkeypatch: Any) -> None:

@@ -30,6 +30,7 @@ from unifw.errors import (
     install,
 )
 from unifw.measures.metrics import Meter, meter
+from unifw.process import noting_changes
 from unifw.randomness import dropout_masks
 from unifw.spec.graph import Graph
 from unifw.spec.losses import Loss
@@ -129,9 +130,17 @@ class Session(ABC):
     ----------
     steps : int
         Number of optimizer steps taken since the model's birth.
+    where : str
+        In which process it lives, in words.
+    is_remote : bool
+        Whether that is another process than this one.
+    framework : str
+        The framework's own name and its version there.
     """
 
     where: str = "in this process"
+    is_remote: bool = False
+    framework: str = ""
 
     def __init__(self, graph: Graph, options: Options) -> None:
         self.graph = graph
@@ -285,6 +294,10 @@ class Backend(ABC):
         Modules that, when loaded before, make its import fail.
     advice : str
         What else to know when it is missing: which Pythons have wheels.
+    pythons : tuple of str
+        The Pythons that an environment of its own may have, the best tested first.
+    pins : tuple of str
+        The requirements tested together, which go into that environment; none if it gets none.
     """
 
     name: ClassVar[str]
@@ -295,6 +308,8 @@ class Backend(ABC):
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     clashes: ClassVar[tuple[str, ...]] = ()
     advice: ClassVar[str] = ""
+    pythons: ClassVar[tuple[str, ...]] = ()
+    pins: ClassVar[tuple[str, ...]] = ()
 
     @property
     def version(self) -> str | None:
@@ -348,7 +363,7 @@ class Backend(ABC):
         """
         self.check()
         try:
-            with warnings.catch_warnings():
+            with noting_changes(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 importlib.import_module(self.module)
         except ImportError as err:
@@ -399,5 +414,6 @@ class Backend(ABC):
             )
             raise DeviceUnavailable(message)
         session = self.session(graph, options)
+        session.framework = f"{self.title} {self.version}"
         session.load(weights)
         return session

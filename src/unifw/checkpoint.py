@@ -23,7 +23,7 @@ from unifw.errors import FileError, UnifwError
 from unifw.spec import losses, metrics, optimizers
 from unifw.spec.graph import Graph
 from unifw.spec.value import decode
-from unifw.weights import Arrays
+from unifw.weights import Arrays, prefixed, under
 
 __all__ = ["Checkpoint", "read", "replacing", "write"]
 
@@ -99,8 +99,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write a checkpoint; the old file stays until the new one is whole."""
-    arrays = {f"weights/{name}": array for name, array in checkpoint.weights.items()}
-    arrays |= {f"state/{name}": array for name, array in checkpoint.state.items()}
+    arrays = prefixed("weights/", checkpoint.weights) | prefixed("state/", checkpoint.state)
     # safetensors writes strided arrays without regard to their strides, which corrupts them.
     # (np.ascontiguousarray would make 0-d arrays 1-d.)
     solid = {name: np.array(array, order="C") for name, array in arrays.items()}
@@ -165,12 +164,8 @@ def _decoded(about: Mapping[str, Any], arrays: Arrays) -> Checkpoint:
         epoch=int(about["epoch"]),
         step=int(about["step"]),
         dtype=str(about["dtype"]),
-        weights=_under("weights/", arrays),
-        state=_under("state/", arrays),
+        weights=under("weights/", arrays),
+        state=under("state/", arrays),
         history={str(k): [float(v) for v in values] for k, values in about["history"].items()},
         provenance={str(k): str(v) for k, v in about["provenance"].items()},
     )
-
-
-def _under(prefix: str, arrays: Arrays) -> Arrays:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -20,11 +19,10 @@ from unifw import optimizers, registry
 from unifw.errors import BackendError, NotInstalled
 from unifw.model import Model, load
 from unifw.parity import Parity, installed, parity
-from unifw.process import run_python
 from unifw.randomness import shuffled
 from unifw.spec.graph import Graph, Sequential
 
-__all__ = ["NETS", "Demo", "Run", "digits", "lenet", "main", "run"]
+__all__ = ["NETS", "Demo", "Run", "digits", "lenet", "run"]
 
 WANTED = 0.96
 TOLERANCE = 1e-4
@@ -144,7 +142,7 @@ def run(
 ) -> Demo:
     """Train, export and verify on every backend, then compare their curves.
 
-    The first backend runs in this process, the others in processes of their own.
+    The first backend runs where it can, the others in processes of their own.
 
     Parameters
     ----------
@@ -163,10 +161,7 @@ def run(
     for place, name in enumerate(names):
         registry.backend(name)
         console.rule(name)
-        if place == 0:
-            runs.append(_here(name, epochs, Path(folder), console))
-        else:
-            runs.append(_apart(name, epochs, console))
+        runs.append(_run(name, epochs, Path(folder) if place == 0 else None, console))
     console.rule("parity")
     compared = parity(NETS["lenet"], data, names)
     console.print(compared.table())
@@ -176,61 +171,39 @@ def run(
     return result
 
 
-def _here(name: str, epochs: int, folder: Path, console: Console) -> Run:
+def _run(name: str, epochs: int, folder: Path | None, console: Console) -> Run:
+    """Run one backend; its file goes into the folder, if there is one."""
+    version = registry.backend(name).version or ""
+    isolate = "auto" if folder is not None else True
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="unifw-") as temporary,
+            Model(
+                net(), name, loss="cross_entropy", optimizer=optimizers.Adam(2e-3),
+                metrics=["accuracy"], isolate=isolate,
+            ) as model,
+        ):  # fmt: skip
+            return _tried(model, epochs, folder or Path(temporary), Path(temporary), console)
+    except BackendError as err:
+        console.print(str(err), highlight=False, soft_wrap=True)
+        return Run(name, version, problem=str(err))
+
+
+def _tried(model: Model, epochs: int, folder: Path, temporary: Path, console: Console) -> Run:
     x, y = digits()
-    model = Model(
-        net(), name, loss="cross_entropy", optimizer=optimizers.Adam(2e-3), metrics=["accuracy"]
-    )
     split = len(x) - TEST_ROWS
     model.fit(
         x[:split], y[:split], epochs=epochs, batch_size=64,
         validation_data=(x[split:], y[split:]), verbose=0 if console.stderr else 1,
     )  # fmt: skip
     accuracy = model.evaluate(x[split:], y[split:])["accuracy"]
-    version = registry.backend(name).version or ""
-    console.print(
-        f"{model!r}: accuracy {accuracy:.4f} on {TEST_ROWS} test images",
-        highlight=False,
-        soft_wrap=True,
-    )
+    version = model.session.framework.rpartition(" ")[2]
+    told = f"{model!r}: accuracy {accuracy:.4f} on {TEST_ROWS} test images"
+    console.print(told, highlight=False, soft_wrap=True)
     report = model.export(folder / "digits.onnx")
     console.print(str(report), highlight=False, soft_wrap=True)
-    with tempfile.TemporaryDirectory(prefix="unifw-") as temporary:
-        model.save(Path(temporary, "digits.unifw"))
-        again = load(Path(temporary, "digits.unifw")).predict(x[split:])
-    if not np.array_equal(again, model.predict(x[split:])):
-        return Run(name, version, accuracy, str(report), "the model that was loaded back differs")
-    return Run(name, version, accuracy, str(report))
-
-
-def _apart(name: str, epochs: int, console: Console) -> Run:
-    """Run one backend in its own process, as frameworks may clash in one."""
-    version = registry.backend(name).version or ""
-    with tempfile.TemporaryDirectory(prefix="unifw-") as folder:
-        try:
-            lines = run_python(
-                ["-m", "unifw.demo", name, str(epochs), folder],
-                what=f"backend {name!r}", fails=BackendError,
-            ).splitlines()  # fmt: skip
-        except BackendError as err:
-            console.print(str(err), highlight=False, soft_wrap=True)
-            return Run(name, version, problem=str(err))
-    *told, accuracy = lines
-    report = "\n".join(told)
-    console.print(report, highlight=False, soft_wrap=True)
-    return Run(name, version, float(accuracy), report)
-
-
-def main(name: str, epochs: str, folder: str) -> None:
-    """Run one backend and print what it did, the accuracy last."""
-    try:
-        done = _here(name, int(epochs), Path(folder), Console(width=200))
-    except BackendError as err:
-        sys.exit(str(err))
-    if done.problem:
-        sys.exit(done.problem)
-    print(done.accuracy)  # noqa: T201 - the answer to the parent
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    model.save(temporary / "digits.unifw")
+    with load(temporary / "digits.unifw", isolate=model.session.is_remote) as loaded:
+        same = np.array_equal(loaded.predict(x[split:]), model.predict(x[split:]))
+    problem = "" if same else "the model that was loaded back differs"
+    return Run(model.backend, version, accuracy, str(report), problem)

@@ -13,7 +13,12 @@
     │   ├── NotInstalled (ImportError)    the framework is missing; says how to install it
     │   ├── VersionUnsupported (ImportError)  the framework's version lies outside the tested range
     │   ├── Clash (ImportError)           the framework cannot live beside one loaded before
-    │   └── DeviceUnavailable (ValueError)  no such device; lists those that are there
+    │   ├── DeviceUnavailable (ValueError)  no such device; lists those that are there
+    │   ├── EnvironmentFailed             an environment for a framework cannot be made
+    │   └── WorkerError                   the process of an isolated session failed
+    │       ├── WorkerDied                it ended by itself: a crash, a kill, no memory left
+    │       ├── WorkerTimeout             it did not answer in time
+    │       └── VersionMismatch           it runs another unifw, or something else altogether
     ├── FileError (ValueError)            a file is truncated, foreign or of another version
     └── ExportError
         └── ExportMismatch                the exported file computes other numbers than the model
@@ -29,6 +34,7 @@ __all__ = [
     "Clash",
     "DataError",
     "DeviceUnavailable",
+    "EnvironmentFailed",
     "ExportError",
     "ExportMismatch",
     "FileError",
@@ -38,8 +44,12 @@ __all__ = [
     "UnifwError",
     "UnknownName",
     "Unsupported",
+    "VersionMismatch",
     "VersionUnsupported",
     "WeightsError",
+    "WorkerDied",
+    "WorkerError",
+    "WorkerTimeout",
 ]
 
 
@@ -134,6 +144,55 @@ class Clash(BackendError, ImportError):
 
 class DeviceUnavailable(BackendError, ValueError):
     """There is no such device here; the message lists those that are."""
+
+
+class EnvironmentFailed(BackendError):
+    """An environment for a framework cannot be made, or does not work."""
+
+
+class WorkerError(BackendError):
+    """The process of an isolated session failed; the process of the caller is as it was.
+
+    Parameters
+    ----------
+    message : str
+        What went wrong.
+    output : str, optional
+        What the process printed last.
+
+    Attributes
+    ----------
+    output : str
+        As given.
+    epoch : int or None
+        The epoch that was being trained, counted from 1 as ``fit`` shows it; ``None`` if none was.
+    step : int
+        How many steps of that epoch were known to be done.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        self.message, self.output = message, output
+        self.epoch: int | None = None
+        self.step = 0
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        """Say what went wrong, where in training, and what the process printed last."""
+        reached = f" in epoch {self.epoch}, after step {self.step}" if self.epoch else ""
+        said = f"\nIts last output:\n{self.output}" if self.output else ""
+        return f"{self.message}{reached}{said}"
+
+
+class WorkerDied(WorkerError):
+    """The process of an isolated session ended by itself: it crashed, was killed or ran out of memory."""
+
+
+class WorkerTimeout(WorkerError):
+    """The process of an isolated session did not answer in time, and was ended."""
+
+
+class VersionMismatch(WorkerError):
+    """The process of an isolated session runs another unifw, or speaks something else altogether."""
 
 
 class FileError(UnifwError, ValueError):

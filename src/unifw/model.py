@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 import unifw
 from unifw import checkpoint, registry
 from unifw.backend import Epoch, Options, Plan, Session
 from unifw.data import Data, check_inputs, check_training, class_weighted, split
 from unifw.errors import DataError, SpecError
+from unifw.isolate.place import open_session
 from unifw.measures.losses import per_sample
 from unifw.measures.metrics import meter
 from unifw.progress import display
@@ -59,6 +61,14 @@ class Model:
         Default ``"float32"``; float64 on NumPy.
     weights : mapping of str to array, optional
         To start from instead of fresh ones.
+    isolate : {"auto", True, False}
+        Whether the framework runs in a process of its own. ``"auto"`` (default) stays in this one
+        where that is safe, and takes another when the framework cannot be imported here but has an
+        environment (``unifw env create``), or would clash with one that is loaded;
+        ``model.session.where`` tells what was chosen.
+    python : path, optional
+        The interpreter of that process, or the folder of its environment; unifw must be installed
+        there in this very version.
 
     Raises
     ------
@@ -66,6 +76,8 @@ class Model:
         If an option is wrong, or the loss does not go with the net.
     NotInstalled, VersionUnsupported, Clash, DeviceUnavailable, Unsupported
         If the backend cannot be used, or cannot run this net.
+    WorkerDied, WorkerTimeout, VersionMismatch
+        If a process of its own does not start.
     """
 
     def __init__(  # noqa: PLR0913 - each with a meaning of its own
@@ -80,6 +92,8 @@ class Model:
         device: str = "cpu",
         dtype: str = "float32",
         weights: Mapping[str, npt.ArrayLike] | None = None,
+        isolate: bool | str = "auto",
+        python: str | os.PathLike[str] | None = None,
     ) -> None:
         if not isinstance(net, Graph):
             message = f"net must be a uf.Sequential or uf.Graph, got {net!r}"
@@ -97,7 +111,9 @@ class Model:
         )
         self._backend = registry.backend(backend)
         first = initial(net, seed) if weights is None else check_weights(net, weights)
-        self._session = self._backend.open(net, self._options, first)
+        self._session = open_session(
+            self._backend, net, self._options, first, isolate=isolate, python=python
+        )
         self._history: History = {}
         self._epoch = 0
 
@@ -320,12 +336,37 @@ class Model:
         """
         self._session.load(check_weights(self._net, weights))
 
-    def to(self, backend: str, *, device: str = "cpu") -> Model:
+    def to(
+        self,
+        backend: str,
+        *,
+        device: str = "cpu",
+        isolate: bool | str = "auto",
+        python: str | os.PathLike[str] | None = None,
+    ) -> Model:
         """Return the same model on another backend; it goes on as if nothing had happened.
 
         Weights, optimizer state, position in training and history travel; this model stays as it is.
+
+        Parameters
+        ----------
+        backend, device, isolate, python
+            As for ``Model``.
         """
-        return _restore(self.checkpoint(), backend, device)
+        return _restore(self.checkpoint(), backend, device, isolate, python)
+
+    def close(self) -> None:
+        """Let go of the session, and of the process it may have; the model cannot be used then.
+
+        Also done by ``with uf.Model(...) as model:`` at its end, and when the model is forgotten.
+        """
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all there is to go on with, on any backend, into one safetensors file.
@@ -366,7 +407,7 @@ class Model:
             "unifw": unifw.__version__,
             "net": self._net.name,
             "backend": self.backend,
-            "framework": f"{self._backend.title} {self._backend.version}",
+            "framework": self._session.framework,
             "device": self.device,
         }
 
@@ -411,7 +452,14 @@ class Model:
         ]
 
 
-def load(path: str | os.PathLike[str], backend: str | None = None, *, device: str = "cpu") -> Model:
+def load(
+    path: str | os.PathLike[str],
+    backend: str | None = None,
+    *,
+    device: str = "cpu",
+    isolate: bool | str = "auto",
+    python: str | os.PathLike[str] | None = None,
+) -> Model:
     """Read a model that ``Model.save`` wrote.
 
     Parameters
@@ -420,8 +468,8 @@ def load(path: str | os.PathLike[str], backend: str | None = None, *, device: st
         The file.
     backend : str, optional
         Where it shall live now; default the one it was saved on.
-    device : str
-        Default ``"cpu"``.
+    device, isolate, python
+        As for ``Model``.
 
     Raises
     ------
@@ -431,10 +479,17 @@ def load(path: str | os.PathLike[str], backend: str | None = None, *, device: st
         If the backend cannot be used.
     """
     stored = checkpoint.read(path)
-    return _restore(stored, backend or stored.provenance.get("backend", "numpy"), device)
+    name = backend or stored.provenance.get("backend", "numpy")
+    return _restore(stored, name, device, isolate, python)
 
 
-def _restore(stored: checkpoint.Checkpoint, backend: str, device: str) -> Model:
+def _restore(
+    stored: checkpoint.Checkpoint,
+    backend: str,
+    device: str,
+    isolate: bool | str,  # noqa: FBT001 - handed on
+    python: str | os.PathLike[str] | None,
+) -> Model:
     model = Model(
         stored.graph,
         backend,
@@ -445,6 +500,8 @@ def _restore(stored: checkpoint.Checkpoint, backend: str, device: str) -> Model:
         device=device,
         dtype=stored.dtype,
         weights=stored.weights,
+        isolate=isolate,
+        python=python,
     )
     state = check_state(stored.graph, stored.optimizer.slots, stored.state)
     model._session.load_state(state)  # noqa: SLF001 - a second constructor of the class

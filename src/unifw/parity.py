@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unifw import registry
+from unifw.backend import Backend, Options, Plan
 from unifw.checkpoint import Checkpoint
-from unifw.curve import curve_of, losses
 from unifw.data import Data, check_training
 from unifw.errors import BackendError, DataError, NotInstalled, SpecError, Unsupported
+from unifw.isolate.place import open_session, place
 from unifw.model import Model
 from unifw.spec import check
 from unifw.spec.graph import Graph
@@ -211,39 +212,59 @@ def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
         checked: Data = check_training(net, stored.losses, *data).cast("float32")
         name = repr(stored.optimizer)
         exact = replace(stored, dtype="float64")
-        reference = tuple(losses(exact, "numpy", checked, steps, batch_size))
+        reference, _ = losses(exact, registry.backend("numpy"), checked, steps, batch_size)
         references[name] = reference
         for backend in known:
             if report is not None:
                 report(f"{net.name}, {name}: {backend.name}")
-            curves.append(_curve(backend.name, stored, checked, steps, batch_size, reference))
+            curves.append(_curve(backend, stored, checked, steps, batch_size, reference))
     return Parity(net.name, steps, references, tuple(curves))
 
 
 def installed() -> tuple[str, ...]:
-    """Return the backends whose framework is installed in a tested version; imports none of them."""
+    """Return the backends that can be used, here or in their environments; imports none of them."""
     names = []
     for name in registry.backend_names():
         try:
-            registry.backend(name).check(beside=False)
+            place(registry.backend(name), isolate=True)
         except BackendError:
             continue
         names.append(name)
     return tuple(names)
 
 
+def losses(  # noqa: PLR0913 - a job, and where to do it
+    stored: Checkpoint,
+    backend: Backend,
+    data: Data,
+    steps: int,
+    batch_size: int,
+    *,
+    isolate: bool = False,
+) -> tuple[tuple[float, ...], str]:
+    """Return the losses of the next steps of training, and the framework that made them."""
+    options = Options(stored.losses, stored.optimizer, dtype=stored.dtype, seed=stored.seed)
+    session = open_session(backend, stored.graph, options, stored.weights, isolate=isolate)
+    try:
+        plan = Plan(0, -(-steps // -(-len(data) // batch_size)), batch_size)
+        found = [epoch.losses for epoch in session.fit(data.cast(stored.dtype), plan)]
+    finally:
+        session.close()
+    return tuple(float(loss) for loss in np.concatenate(found)[:steps]), session.framework
+
+
 def _curve(  # noqa: PLR0913 - what parity has prepared
-    backend: str,
+    backend: Backend,
     stored: Checkpoint,
     data: Data,
     steps: int,
     batch_size: int,
     reference: tuple[float, ...],
 ) -> Curve:
-    version = registry.backend(backend).version or ""
     name = repr(stored.optimizer)
     try:
-        found = tuple(curve_of(stored, backend, data, steps, batch_size))
+        found, framework = losses(stored, backend, data, steps, batch_size, isolate=True)
     except (BackendError, Unsupported) as err:
-        return Curve(backend, version, name, problem=str(err))
-    return Curve(backend, version, name, found, float(np.max(_apart(found, reference))))
+        return Curve(backend.name, backend.version or "", name, problem=str(err))
+    version = framework.rpartition(" ")[2]
+    return Curve(backend.name, version, name, found, float(np.max(_apart(found, reference))))

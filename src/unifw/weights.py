@@ -13,7 +13,7 @@ import numpy.typing as npt
 from unifw.errors import WeightsError
 from unifw.spec.graph import Graph
 
-__all__ = ["Arrays", "check_state", "check_weights", "initial"]
+__all__ = ["Arrays", "check_state", "check_weights", "initial", "prefixed", "under"]
 
 Arrays = dict[str, npt.NDArray[np.floating]]
 
@@ -53,6 +53,16 @@ def check_state(graph: Graph, slots: tuple[str, ...], state: Mapping[str, npt.Ar
         for slot in slots
     }
     return _fit(shapes, state, "optimizer state")
+
+
+def prefixed(prefix: str, arrays: Mapping[str, npt.NDArray[np.floating]]) -> Arrays:
+    """Return the arrays with a prefix before every name, to keep several kinds in one place."""
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def under(prefix: str, arrays: Mapping[str, npt.NDArray[np.floating]]) -> Arrays:
+    """Return the arrays whose names have a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def _fit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from unifw import demo, registry
 from unifw.backend import Options, Plan, Session
 from unifw.data import Data
+from unifw.isolate import devices
+from unifw.isolate.place import open_session, place
+from unifw.model import Model
 from unifw.spec.graph import Graph
 from unifw.spec.initializers import random_state
 from unifw.spec.losses import Loss
@@ -20,17 +23,22 @@ from unifw.spec.optimizers import SGD, Optimizer
 from unifw.weights import Arrays, initial
 
 __all__ = [
+    "ISOLATED",
     "REFERENCE",
     "apart",
     "curve",
+    "devices_of",
     "digits",
     "gradients",
+    "model",
     "opened",
     "reference_curve",
     "rough_weights",
 ]
 
 REFERENCE = ("numpy", "float64")
+# The backends that the suite opens in a process of their own: what --isolate says.
+ISOLATED: set[str] = set()
 Array = npt.NDArray[Any]
 
 
@@ -48,11 +56,24 @@ def opened(  # noqa: PLR0913 - one word for each thing a session is opened with
     """Open a session for a while; weights are ``rough_weights`` unless given."""
     options = Options(losses, optimizer or SGD(1.0), dtype=dtype, seed=seed)
     given = rough_weights(graph) if weights is None else weights
-    session = registry.backend(backend).open(graph, options, given)
+    known = registry.backend(backend)
+    session = open_session(known, graph, options, given, isolate=backend in ISOLATED)
     try:
         yield session
     finally:
         session.close()
+
+
+def model(net: Graph, backend: str, **options: Any) -> Model:
+    """Return a model on a backend, in a process of its own if that is what is tested."""
+    return Model(net, backend, isolate=backend in ISOLATED, **options)
+
+
+def devices_of(backend: str) -> Sequence[str]:
+    """Return the devices of a backend, asked where its sessions live."""
+    known = registry.backend(backend)
+    python = place(known, isolate=backend in ISOLATED).python
+    return known.devices() if python is None else devices(backend, python)[0]
 
 
 def rough_weights(graph: Graph) -> Arrays:

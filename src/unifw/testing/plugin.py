@@ -1,7 +1,8 @@
-"""The pytest plugin that says which backend the conformance suite runs on.
+"""The pytest plugin that says which backend the conformance suite runs on, and where.
 
-``--backend NAME`` chooses one (``numpy`` unless given). A case that the backend states as a gap
-becomes a strict expected failure with the reason that its rules give.
+``--backend NAME`` chooses one (``numpy`` unless given), ``--isolate`` puts it in a process of its own. A
+case that the backend states as a gap becomes a strict expected failure with the reason that its rules
+give.
 """
 
 from __future__ import annotations
@@ -10,16 +11,29 @@ from typing import Any
 
 import pytest
 
-from unifw import registry
+from unifw import isolate, registry
 from unifw.backend import Options
-from unifw.errors import Unsupported
+from unifw.errors import BackendError, Unsupported
+from unifw.isolate.place import place
+from unifw.spec.graph import Graph
+from unifw.testing.compare import ISOLATED
 
 __all__: list[str] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--backend``."""
+    """Add ``--backend`` and ``--isolate``."""
     parser.addoption("--backend", default="numpy", help="backend for unifw's conformance suite")
+    parser.addoption(
+        "--isolate", action="store_true", help="run it in a process of its own, or its environment"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember what is isolated, and name the marker of what cannot be."""
+    config.addinivalue_line("markers", "native: needs the framework's own object in this process")
+    if config.getoption("--isolate"):
+        ISOLATED.add(config.getoption("--backend"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -28,17 +42,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", [metafunc.config.getoption("--backend")], scope="session")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Expect a backend's stated gaps to fail, and to fail for that reason."""
+    name = config.getoption("--backend")
+    judged = []
     for item in items:
         params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
         case: Any = params.get("case")
-        if "backend" not in params or not hasattr(case, "graph"):
-            continue
-        losses = (case.loss,) if hasattr(case, "loss") else ()
-        backend = registry.backend(params["backend"])
-        backend.load()
-        gaps = backend.gaps(case.graph, Options(losses))
+        if "backend" in params and hasattr(case, "graph"):
+            losses = (case.loss,) if hasattr(case, "loss") else ()
+            judged.append((item, case.graph, Options(losses)))
+        if name in ISOLATED and item.get_closest_marker("native"):
+            reason = "the framework's own object is in the other process"
+            item.add_marker(pytest.mark.xfail(strict=True, raises=BackendError, reason=reason))
+    stated = _gaps(name, [(graph, options) for _, graph, options in judged])
+    for (item, _, _), gaps in zip(judged, stated, strict=True):
         if gaps:
             mark = pytest.mark.xfail(strict=True, raises=Unsupported, reason="; ".join(gaps))
             item.add_marker(mark)
+
+
+def _gaps(name: str, nets: list[tuple[Graph, Options]]) -> list[list[str]]:
+    backend = registry.backend(name)
+    python = place(backend, isolate=name in ISOLATED).python
+    if python is not None:
+        return isolate.gaps(name, python, nets)
+    backend.load()
+    return [backend.gaps(graph, options) for graph, options in nets]

@@ -30,15 +30,18 @@ from unifw.testing.cases import (
     LossCase,
 )
 from unifw.testing.compare import (
+    ISOLATED,
     REFERENCE,
     apart,
     curve,
+    devices_of,
     digits,
     gradients,
     opened,
     reference_curve,
     rough_weights,
 )
+from unifw.testing.compare import model as model_on
 from unifw.weights import initial
 
 FORWARD, GRADIENT, CURVE = 1e-5, 1e-4, 1e-4
@@ -490,7 +493,7 @@ def test_model_trains_saves_and_goes_on(backend: str, tmp_path: Any) -> None:
     net = Sequential(layers, input_shape=(1, 8, 8))
 
     def begin(name: str) -> uf.Model:
-        return uf.Model(
+        return model_on(
             net, name, loss="cross_entropy", optimizer=optimizers.SGD(0.05, 0.9),
             metrics=["accuracy", "f1"], seed=3,
         )  # fmt: skip
@@ -499,7 +502,7 @@ def test_model_trains_saves_and_goes_on(backend: str, tmp_path: Any) -> None:
     model = begin(backend)
     model.fit(x, y, epochs=2, validation_split=0.2, verbose=0)
     model.save(tmp_path / "half.unifw")
-    model = uf.load(tmp_path / "half.unifw")
+    model = uf.load(tmp_path / "half.unifw", isolate=backend in ISOLATED)
     assert model.backend == backend
     model.fit(x, y, epochs=1, validation_split=0.2, verbose=0)
     model = model.to("numpy")
@@ -518,7 +521,7 @@ def test_every_metric(backend: str, kind: str) -> None:
         net = Sequential([L.Flatten(), L.Dense(1)], input_shape=(1, 8, 8))
         loss, y, chosen = "binary_cross_entropy", y % 2, BINARY_METRICS
     found, wanted = (
-        uf.Model(net, name, loss=loss, metrics=chosen, dtype=dtype)
+        model_on(net, name, loss=loss, metrics=chosen, dtype=dtype)
         for name, dtype in ((backend, "float32"), REFERENCE)
     )
     assert found.fit(x, y, verbose=0) == approx_history(wanted.fit(x, y, verbose=0))
@@ -533,7 +536,7 @@ def test_class_and_sample_weights_count(backend: str) -> None:
     data = digits().take(slice(0, 130))
     (x,), (y,) = data.xs, data.ys
     found = [
-        uf.Model(SMOOTH["mlp"], name, loss="cross_entropy", optimizer="sgd").fit(
+        model_on(SMOOTH["mlp"], name, loss="cross_entropy", optimizer="sgd").fit(
             x, y, epochs=2, batch_size=50, sample_weight=1 + y % 3,
             class_weight={0: 0.0, 3: 4.0}, verbose=0,
         )["loss"]
@@ -543,7 +546,7 @@ def test_class_and_sample_weights_count(backend: str) -> None:
 
 
 def test_export_computes_the_same(backend: str, tmp_path: Any) -> None:
-    model = uf.Model(KINKED, backend, loss="cross_entropy")
+    model = model_on(KINKED, backend, loss="cross_entropy")
     data = digits().take(slice(0, 64))
     model.fit(data.xs[0], data.ys[0], verbose=0)
     report = model.export(tmp_path / "lenet.onnx")
@@ -553,11 +556,12 @@ def test_export_computes_the_same(backend: str, tmp_path: Any) -> None:
 
 def test_unknown_devices_are_refused_with_those_that_are_there(backend: str) -> None:
     with pytest.raises(DeviceUnavailable, match=r"abacus:7.*there are: .*cpu"):
-        uf.Model(SMOOTH["mlp"], backend, device="abacus:7")
-    options = Options(device=uf.registry.backend(backend).devices()[0])
+        model_on(SMOOTH["mlp"], backend, device="abacus:7")
+    options = Options(device=devices_of(backend)[0])
     assert options.device == "cpu"
 
 
+@pytest.mark.native
 def test_native_is_the_frameworks_own(backend: str) -> None:
     with opened(backend, SMOOTH["mlp"]) as session:
         module = registry_module(backend)
@@ -568,6 +572,7 @@ def test_native_is_the_frameworks_own(backend: str) -> None:
         )
 
 
+@pytest.mark.native
 def test_native_evaluates_with_the_weights_as_they_are_now(backend: str) -> None:
     x, y = (array[:20] for array in demo.digits())
     with opened(backend, KINKED, (CROSS_ENTROPY,), optimizers.SGD(0.1)) as session:

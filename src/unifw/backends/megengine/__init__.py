@@ -17,6 +17,10 @@ class MegEngineBackend(Backend):
     distributions = ("megengine",)
     tested = ">=1.13,<1.14"
     advice = "it has wheels for Python 3.8 to 3.10 only, and needs NumPy 1 and setuptools below 81"
+    pythons = ("3.10",)
+    pins = (
+        "megengine==1.13.0", "numpy==1.26.4", "setuptools<81", "opencv-python<4.12", "ml-dtypes<0.6",
+    )  # fmt: skip
 
     def devices(self) -> tuple[str, ...]:
         from megengine.device import get_device_count

@@ -36,6 +36,8 @@ class MindSporeBackend(Backend):
     # ImportError: undefined symbol dnnl_threadpool_interop_stream_create (both bring oneDNN).
     clashes = ("paddle",)
     advice = "it has wheels for Python 3.10 to 3.12, and needs NumPy 1"
+    pythons = ("3.11", "3.10", "3.12")
+    pins = ("mindspore==2.10.0", "numpy==1.26.4", "ml-dtypes<0.6")
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *_accelerators())

@@ -20,6 +20,8 @@ class NumpyBackend(Backend):
     distributions = ("numpy",)
     tested = ">=1.25,<3"
     dtypes = ("float32", "float64")
+    pythons = ("3.11", "3.10", "3.12", "3.13")
+    pins = ("numpy==2.2.6",)
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)

@@ -17,6 +17,8 @@ class PaddleBackend(Backend):
     distributions = ("paddlepaddle", "paddlepaddle-gpu", "paddlepaddle-xpu", "paddlepaddle-npu")
     tested = ">=3.3,<3.4"
     advice = "it has wheels for Python 3.9 to 3.13"
+    pythons = ("3.11", "3.10", "3.12", "3.13")
+    pins = ("paddlepaddle==3.3.1", "numpy==2.2.6", "setuptools<81")
 
     def devices(self) -> tuple[str, ...]:
         import paddle

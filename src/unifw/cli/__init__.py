@@ -1,4 +1,4 @@
-"""The command ``unifw``: what is installed, a demonstration, parity, and what a file holds.
+"""The command ``unifw``: backends and environments, a demonstration, parity, and what a file holds.
 
 Exit status: 0 all is well; 1 something asked for does not work here, or a check failed; 2 the command
 was written wrongly.
@@ -21,9 +21,11 @@ from rich.table import Table
 import unifw
 from unifw import checkpoint, demo, registry
 from unifw.backend import Backend
+from unifw.cli import wall
 from unifw.errors import BackendError, NotInstalled, UnifwError, install
+from unifw.isolate import devices
+from unifw.isolate.place import place
 from unifw.parity import parity
-from unifw.process import run_python
 from unifw.spec import check
 from unifw.spec.summary import table as summary_table
 
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     backends.add_argument(
         "--no-devices", action="store_true", help="do not start the frameworks to ask for devices"
     )
+    wall.commands(command)
     shown = command("demo", _demo, "train on real digits on every backend, export, verify, compare")
     shown.add_argument("--epochs", type=int, default=12, help="default 12")
     shown.add_argument("--folder", default=".", help="where digits.onnx goes; default here")
@@ -96,7 +99,8 @@ def _backends(options: argparse.Namespace) -> int:
     for column in ("backend", "framework", "version", "tested", "status"):
         result.add_column(column, no_wrap=column != "status")
     for row in rows:
-        told = row["problem"] or ": ".join(filter(None, ["ready", ", ".join(row["devices"])]))
+        how = "ready, isolated" if row["isolated"] else "ready"
+        told = row["problem"] or ": ".join(filter(None, [how, ", ".join(row["devices"])]))
         result.add_row(row["backend"], row["framework"], row["version"] or "-", row["tested"], told)
     Console().print(result)
     for row in rows:
@@ -112,38 +116,22 @@ def _status(backend: Backend, *, ask: bool) -> dict[str, Any]:
         "version": backend.version,
         "tested": backend.tested,
         "ready": True,
+        "isolated": False,
         "problem": "",
         "install": "",
         "devices": [],
     }
     try:
-        backend.check()
-        row["devices"] = _devices(backend) if ask else []
+        python = place(backend).python
+        row["isolated"] = python is not None
+        # Asked in a process of its own: each has something to say on import.
+        if ask:
+            row["devices"], row["version"] = devices(backend.name, python or sys.executable)
     except BackendError as err:
         missing = isinstance(err, NotInstalled) and backend.version is None
         problem = f"not installed: {backend.advice}" if missing else str(err)
         row |= {"ready": False, "problem": problem, "install": install(backend.name)}
     return row
-
-
-ASK_DEVICES = """
-import json, sys
-from unifw import registry
-backend = registry.backend(sys.argv[1])
-backend.load()
-print(json.dumps(backend.devices()))
-"""
-
-
-def _devices(backend: Backend) -> list[str]:
-    """Ask in a process of its own: frameworks clash in one, and each has something to say on import."""
-    told = run_python(
-        ["-c", ASK_DEVICES, backend.name],
-        what=f"{backend.title} on this machine",
-        fails=BackendError,
-    )
-    found: list[str] = json.loads(told.strip().splitlines()[-1])
-    return found
 
 
 # ------------------------------------------------------------------------ demo and parity
