@@ -130,7 +130,7 @@ def is_gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    return stat.exists() and stat.read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
 
 
 def wait_until(condition: Any, seconds: float = 10) -> bool:
@@ -409,7 +409,7 @@ def test_an_interpreter_that_is_none(
     monkeypatch.setenv("UNIFW_START_SECONDS", "1")
     with pytest.raises(kind, match=told):
         small(python=script(tmp_path, f"echo $$ > {tmp_path}/pid; {text}"))
-    assert is_gone(int((tmp_path / "pid").read_text()))
+    assert is_gone(int((tmp_path / "pid").read_text("utf-8")))
 
 
 def test_a_worker_that_prints_before_it_listens(tmp_path: Path, data: Any) -> None:

@@ -72,13 +72,20 @@ def test_the_curve_goes_on(begun: Path, unbroken: list[float], source: str, targ
     assert np.allclose(result["loss"], unbroken, rtol=1e-4)
 
 
-def test_mindspore_after_paddle_is_refused_with_the_reason() -> None:
+def test_mindspore_after_paddle_gets_a_process_of_its_own() -> None:
     code = """
-import unifw as uf
+import os, sys
+import numpy as np, unifw as uf
 from unifw import demo
-uf.Model(demo.NETS["mlp"], "paddle")
+before = os.environ.get("OMP_NUM_THREADS")
+paddle = uf.Model(demo.NETS["mlp"], "paddle", isolate=False)
+mindspore = uf.Model(demo.NETS["mlp"], "mindspore")
+x = demo.digits()[0][:50]
+assert np.allclose(paddle.predict(x), mindspore.predict(x), atol=1e-5)
+assert mindspore.session.is_remote and "mindspore" not in sys.modules
+assert uf.process.environment().get("OMP_NUM_THREADS") == before
 try:
-    uf.Model(demo.NETS["mlp"], "mindspore")
+    uf.Model(demo.NETS["mlp"], "mindspore", isolate=False)
 except uf.errors.Clash as err:
     print(err)
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -205,7 +206,8 @@ class RemoteSession(Session):
             for number in range(plan.first, plan.last):
                 yield self._next_epoch(child, run, number, report)
         finally:
-            if child.alive:
+            # Should the worker have died meanwhile, the next call that needs it tells.
+            with contextlib.suppress(WorkerError):
                 child.ask("end", {"run": run})
 
     def _next_epoch(self, child: Child, run: int, number: int, report: Report | None) -> Epoch:
@@ -262,6 +264,9 @@ class RemoteSession(Session):
         if self._closed:
             return
         self._closed = True
-        if self._child.alive:
+        try:
             self._child.ask("close")
+        except WorkerError:
+            self._child.close()
+        else:
             idle.retire(self._kind, self._child)
