@@ -32,6 +32,7 @@ from unifw.errors import (
 )
 from unifw.isolate import child as child_module
 from unifw.isolate import idle
+from unifw.isolate.output import Output
 
 NET = uf.Sequential([L.Dropout(0.2), L.Dense(8), L.Tanh(), L.Dense(3)], input_shape=4, name="small")
 
@@ -345,6 +346,39 @@ def test_a_worker_that_dies_between_calls_is_replaced(data: Any) -> None:
         with pytest.raises(WorkerDied, match="was killed"):
             model.predict(data[0])
         assert np.array_equal(model.predict(data[0]), wanted)
+
+
+def test_a_dead_worker_is_closed_without_ado() -> None:
+    with small(isolate=True) as model:
+        os.kill(pid_of(model), signal.SIGKILL)
+
+
+def test_single_steps_cannot_be_taken_back(data: Any) -> None:
+    model = small(isolate=True)
+    checked = model._training_data(*data)
+    model.session.take_step(checked)
+    wanted = small(isolate=False)
+    wanted.session.take_step(checked)
+    for name, value in wanted.weights.items():
+        assert np.array_equal(model.weights[name], value)
+    os.kill(pid_of(model), signal.SIGKILL)
+    for told in ("was killed", "open the session anew"):
+        with pytest.raises(WorkerDied, match=told):
+            model.predict(data[0])
+
+
+def test_output_beyond_all_use_is_thrown_away(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("unifw.isolate.output.KEPT", 10)
+    output = Output(tmp_path / "output")
+    output.write(b"0123456789")
+    output.trim()
+    assert output.text == "0123456789"
+    output.write(b"!")
+    output.trim()
+    assert output.text == ""
+    output.write(b"the end")
+    output.close()
+    assert output.tail == "  the end"
 
 
 def test_an_error_of_the_framework_is_told_with_what_it_printed(

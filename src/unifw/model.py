@@ -208,6 +208,9 @@ class Model:
         ------
         DataError
             If the data do not fit the net or the loss; nothing has been trained then.
+        WorkerDied, WorkerTimeout, WorkerError
+            If the model lives in a process of its own, and that fails. The model is as after its
+            last whole epoch then; another call of ``fit`` goes on from there in a new process.
         """
         data = self._training_data(x, y, sample_weight)
         if class_weight is not None:

@@ -27,18 +27,17 @@ from unifw.errors import (
     WorkerTimeout,
 )
 from unifw.isolate.messages import build, read_error
+from unifw.isolate.output import Output
 from unifw.isolate.wire import Message, Wire, WireError
 from unifw.isolate.worker import FOLDER, OUT_OF_MEMORY
 from unifw.process import environment
 
-__all__ = ["Child", "Output", "start_seconds"]
+__all__ = ["Child", "start_seconds"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Inbox = queue.SimpleQueue[Message | Exception]
 Tell = Callable[[int, int], None]
 
-# How much of what a worker printed goes into an error, and how much is kept at all, in bytes.
-SHOWN, KEPT = 2000, 1 << 24
 # How long an interrupted worker may take to finish its step, and a closed one to leave, in seconds.
 STOPPING, LEAVING = 10.0, 5.0
 
@@ -57,52 +56,6 @@ def start_seconds() -> float:
         message = f"UNIFW_START_SECONDS must be a number of seconds above 0, got {given!r}"
         raise SpecError(message)
     return seconds
-
-
-class Output:
-    """What a worker prints: a file that it writes and this side reads, also after its end.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("ab+", buffering=0)
-        self._last = b""
-
-    def fileno(self) -> int:
-        """Return the file's descriptor, for the worker to inherit."""
-        return self._file.fileno()
-
-    def write(self, text: bytes) -> None:
-        """Add what the worker wrote where it should not have."""
-        self._file.write(text)
-
-    def trim(self) -> None:
-        """Throw the text away if it has grown beyond all use."""
-        if self._file.seek(0, os.SEEK_END) > KEPT:
-            self._file.truncate(0)
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        if not self._file.closed:
-            self._file.seek(0)
-            self._last = self._file.read()
-        return self._last.decode("utf-8", "replace")
-
-    @property
-    def tail(self) -> str:
-        """The last of it, for an error message."""
-        lines = self.text.strip()[-SHOWN:].splitlines()
-        return "\n".join(f"  {line}" for line in lines[-20:])
-
-    def close(self) -> None:
-        """Keep the text, let go of the file."""
-        _ = self.text
-        self._file.close()
 
 
 class Child:
@@ -181,7 +134,7 @@ class Child:
         if about["build"] != build():
             message = (
                 f"{self.python} has unifw {about['build']}, this process {build()}; both must be "
-                "the same. Try:  unifw env create, or install this one there"
+                "the same. Try:  unifw env create NAME, or install this one there"
             )
             raise VersionMismatch(message)
         return about
