@@ -5,8 +5,8 @@ A message is four bytes ``UFW1``, the length of a header (uint32, little-endian)
 other. Nothing that is received is ever run, and NumPy's own pickles, which do not cross from NumPy 2 to
 NumPy 1, are not needed.
 
-execnet would do this too; measured side by side (``benchmarks/wall.py``) it takes three times as long
-for bytes and for round trips, and it starts the interpreter itself: one that hangs blocks it for good,
+execnet would do this too; measured side by side (``benchmarks/wall.py``) it takes two to six times as
+long for bytes and as long for round trips; above all it starts the interpreter itself: one that hangs blocks it for good,
 one that prints before it listens breaks it, and Ctrl-C reaches the worker as well.
 """
 
