@@ -6,8 +6,8 @@ other. Nothing that is received is ever run, and NumPy's own pickles, which do n
 NumPy 1, are not needed.
 
 execnet would do this too; measured side by side (``benchmarks/wall.py``) it takes two to six times as
-long for bytes and as long for round trips; above all it starts the interpreter itself: one that hangs blocks it for good,
-one that prints before it listens breaks it, and Ctrl-C reaches the worker as well.
+long for bytes, and as long for a round trip. Above all it starts the interpreter itself: one that hangs
+blocks it for good, one that prints before it listens breaks it, and Ctrl-C reaches the worker as well.
 """
 
 from __future__ import annotations
