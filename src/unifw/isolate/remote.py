@@ -219,6 +219,8 @@ class RemoteSession(Session):
             answer = child.wait(request, tell=replay)
         except WorkerError as err:
             err.epoch, err.step = number + 1, replay.done
+            # It may live on, but in the middle of an epoch: a new one begins where this began.
+            child.close()
             raise
         except BaseException:
             # Ctrl-C, or whatever the report raised: training stops after the step it is at.
