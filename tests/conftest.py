@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,19 @@ import pytest
 import unifw as uf
 from unifw import demo
 from unifw import layers as L
+from unifw.isolate import environments
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--example-backend", default="numpy", help="backend the examples run on")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: Any) -> Path:
+    """Where environments lie: nowhere yet, whatever the user of this machine has made."""
+    folder = tmp_path / "environments"
+    monkeypatch.setattr(environments, "root", lambda: folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -25,12 +25,6 @@ from unifw.isolate.wheel import write_wheel
 NET = uf.Sequential([L.Dense(3)], input_shape=4)
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: Any) -> Path:
-    monkeypatch.setattr(environments, "root", lambda: tmp_path / "environments")
-    return tmp_path / "environments"
-
-
 class Borrowed:
     """Stands in for uv and pip: an environment that borrows the packages of this one."""
 
