@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unifw.backend import Options, Session
+from unifw.backends.numpy.layout import blocks
 from unifw.backends.numpy.training import NumpyOps, Passes, clip, loss_and_gradients
 from unifw.data import Data
 from unifw.spec.graph import Graph
@@ -52,24 +53,32 @@ class NumpySession(Session):
 
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
         values, _ = self._passes.forward(xs, training=False, masks={})
-        return tuple(values[name] for name in self.graph.outputs)
+        return tuple(values[name].copy() for name in self.graph.outputs)
 
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
         values, backwards = self._passes.forward(batch.xs, training=True, masks=masks)
-        outs = tuple(values[name] for name in self.graph.outputs)
+        outs = tuple(values[name].copy() for name in self.graph.outputs)
         loss, into = loss_and_gradients(self.graph, self.options.losses, outs, batch)
         grads = self._passes.backward(into, backwards)
         for name, place in self._places.items():
             self._grads[place] = grads[name].reshape(-1) if name in grads else 0
+        self._update(coefficients)
+        return loss, outs
+
+    def _update(self, coefficients: tuple[float, ...]) -> None:
+        """Apply the optimizer's formula; it works value by value, so a stretch at a time in cache."""
         optimizer = self.options.optimizer
         clipped = clip(optimizer, self._grads)
-        self._flat[...], new = optimizer.update(
-            NumpyOps, self._flat, clipped, self._slots, coefficients
-        )
-        self._slots = new
-        return loss, outs
+        for cut in blocks(len(self._flat), 1):
+            slots = tuple(slot[cut] for slot in self._slots)
+            weight, new = optimizer.update(
+                NumpyOps, self._flat[cut], clipped[cut], slots, coefficients
+            )
+            self._flat[cut] = weight
+            for slot, value in zip(slots, new, strict=True):
+                slot[...] = value
 
     def host(self, value: Any) -> Array:
         return np.asarray(value)

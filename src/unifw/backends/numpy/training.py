@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unifw.backends.numpy.rules import Backward, Call, rules
+from unifw.backends.numpy.calls import Backward, Call
+from unifw.backends.numpy.layout import Room
+from unifw.backends.numpy.rules import rules
+from unifw.backends.schedule import Step, schedule
 from unifw.data import Data
 from unifw.measures.losses import value_and_gradient
 from unifw.spec.graph import Graph
@@ -31,50 +34,62 @@ class Passes:
     """The forward and backward pass of a whole net, over weights held elsewhere."""
 
     def __init__(self, graph: Graph, weights: Mapping[str, Array]) -> None:
-        self._graph = graph
-        self._weights = {
-            p.name: {part: weights[full] for part, full in p.weights.items()} for p in graph
-        }
-        self._steps = {p.name: rules.find(p.layer)(p) for p in graph}
-        self._wanted = _reached_by_weights(graph)
+        self._inputs = tuple(node.name for node in graph.inputs)
+        steps = schedule(graph)
+        learns = _reached_by_weights(steps)
+        self._learns = learns
+        self._order = [
+            (
+                step,
+                rules.find(step.placed.layer)(step.placed),
+                {part: weights[full] for part, full in step.placed.weights.items()},
+                Room(),
+                any(source in learns for source in step.sources),
+            )
+            for step in steps
+        ]
+        self._scratch = Room()
 
     def forward(
         self, xs: tuple[Array, ...], *, training: bool, masks: Mapping[str, Array]
-    ) -> tuple[dict[str, Array], dict[str, Backward]]:
-        """Return the value of every node, and its backward pass."""
-        values = {node.name: x for node, x in zip(self._graph.inputs, xs, strict=True)}
-        backwards = {}
-        for placed in self._graph:
-            inputs = tuple(values[source] for source in placed.sources)
-            wanted = any(source in self._wanted for source in placed.sources)
-            call = Call(
-                self._weights[placed.name], inputs, training, masks.get(placed.name), wanted
-            )
-            values[placed.name], backwards[placed.name] = self._steps[placed.name](call)
+    ) -> tuple[dict[str, Array], list[Backward]]:
+        """Return the value of every node, and the backward pass of every step.
+
+        The values lie in memory that the next pass uses again.
+        """
+        values = dict(zip(self._inputs, xs, strict=True))
+        backwards = []
+        for step, rule, weights, room, wanted in self._order:
+            inputs = tuple(values[source] for source in step.sources)
+            mask = masks.get(step.placed.name)
+            call = Call(weights, inputs, training, room, self._scratch, mask, wanted)
+            values[step.target], backward = rule(call)
+            backwards.append(backward)
         return values, backwards
 
-    def backward(self, into: dict[str, Array], backwards: dict[str, Backward]) -> dict[str, Array]:
+    def backward(self, into: dict[str, Array], backwards: list[Backward]) -> dict[str, Array]:
         """Turn gradients of the outputs, by node, into gradients of the weights, by full name."""
         grads: dict[str, Array] = {}
-        for placed in reversed(self._graph.walk):
-            if placed.name not in into:
+        for step, *_ in reversed(self._order):
+            backward = backwards.pop()
+            if step.target not in into or step.target not in self._learns:
                 continue
-            to_inputs, to_parts = backwards.pop(placed.name)(into.pop(placed.name))
+            to_inputs, to_parts = backward(into.pop(step.target))
             for part, grad in to_parts.items():
-                _accumulate(grads, placed.weights[part], grad)
-            for source, grad in zip(placed.sources, to_inputs, strict=True):
-                if source in self._wanted and grad is not None:
+                _accumulate(grads, step.placed.weights[part], grad)
+            for source, grad in zip(step.sources, to_inputs, strict=True):
+                if source in self._learns and grad is not None:
                     _accumulate(into, source, grad)
         return grads
 
 
-def _reached_by_weights(graph: Graph) -> set[str]:
-    """Return the nodes whose value depends on a trained weight: only they need a gradient."""
+def _reached_by_weights(steps: Sequence[Step]) -> set[str]:
+    """Return the values that depend on a trained weight: only they need a gradient."""
     reached: set[str] = set()
-    for placed in graph:
-        trained = any(part.trainable for part in placed.parts.values())
-        if trained or any(source in reached for source in placed.sources):
-            reached.add(placed.name)
+    for step in steps:
+        trained = any(part.trainable for part in step.placed.parts.values())
+        if trained or any(source in reached for source in step.sources):
+            reached.add(step.target)
     return reached
 
 
