@@ -249,8 +249,10 @@ def _shape_message(label: str, got: tuple[int, ...], wanted: tuple[int, ...]) ->
 
 def _finite(label: str, array: Array) -> Array:
     floats = array if array.dtype.kind == "f" else array.astype(np.float32)
-    good = np.abs(floats) <= np.finfo(np.float32).max  # false for NaN as well
-    if not good.all():
+    largest = np.finfo(np.float32).max
+    # Both are NaN where a value is, and then neither comparison holds.
+    if not (floats.max() <= largest and floats.min() >= -largest):
+        good = np.abs(floats) <= largest
         rows = np.flatnonzero(~good.reshape(len(floats), -1).all(axis=1))
         message = (
             f"{label} holds NaN or infinity (or numbers beyond float32) in {len(rows)} rows, the "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from unifw.backends.schedule import schedule
 from unifw.rules import Rules
 from unifw.spec.graph import Graph, Placed
 from unifw.spec.optimizers import Optimizer
@@ -48,24 +50,38 @@ class Walk:
     rules : Rules
         Layer → function of its ``Placed`` that gives a function of a ``Call``.
     weight : callable
-        Full name → live weight.
+        Full name → live weight; asked once, so a weight must stay the same object.
     """
 
     def __init__(self, graph: Graph, rules: Rules, weight: Callable[[str], Any]) -> None:
-        self._graph, self._weight = graph, weight
-        self._forwards = {p.name: rules.find(p.layer)(p) for p in graph}
+        self._inputs = tuple(node.name for node in graph.inputs)
+        self._outputs = graph.outputs
+        self._steps = [
+            (step, rules.find(step.placed.layer)(step.placed)) for step in schedule(graph)
+        ]
+        self._weight = weight
+
+    @cached_property
+    def _weights(self) -> list[dict[str, Any]]:
+        """The live weights of each step, by part."""
+        return [
+            {part: self._weight(full) for part, full in step.placed.weights.items()}
+            for step, _ in self._steps
+        ]
 
     def __call__(
         self, xs: Sequence[Any], *, training: bool, masks: Mapping[str, Any]
     ) -> tuple[Any, ...]:
         """Return all outputs."""
-        values = {node.name: x for node, x in zip(self._graph.inputs, xs, strict=True)}
-        for placed in self._graph:
-            weights = {part: self._weight(full) for part, full in placed.weights.items()}
-            inputs = tuple(values[source] for source in placed.sources)
-            call = Call(weights, inputs, training, masks.get(placed.name))
-            values[placed.name] = self._forwards[placed.name](call)
-        return tuple(values[name] for name in self._graph.outputs)
+        values = dict(zip(self._inputs, xs, strict=True))
+        for (step, forward), weights in zip(self._steps, self._weights, strict=True):
+            inputs = tuple([values[source] for source in step.sources])
+            mask = masks.get(step.placed.name) if masks else None
+            values[step.target] = forward(Call(weights, inputs, training, mask))
+            del inputs
+            for name in step.spent:
+                del values[name]
+        return tuple(values[name] for name in self._outputs)
 
 
 def slot_places(trained: Sequence[str], optimizer: Optimizer) -> dict[str, tuple[int, int]]:

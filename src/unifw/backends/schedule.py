@@ -11,11 +11,24 @@ __all__ = ["Step", "schedule"]
 
 
 class Step(NamedTuple):
-    """One layer to compute: which, from the values of which names, and what its result is called."""
+    """One layer to compute: which, from the values of which names, and what its result is called.
+
+    Attributes
+    ----------
+    placed : Placed
+        The layer.
+    sources : tuple of str
+        The values it reads.
+    target : str
+        The value it gives.
+    spent : tuple of str
+        The values that nobody reads afterwards.
+    """
 
     placed: Placed
     sources: tuple[str, ...]
     target: str
+    spent: tuple[str, ...] = ()
 
 
 def schedule(graph: Graph) -> tuple[Step, ...]:
@@ -36,7 +49,16 @@ def schedule(graph: Graph) -> tuple[Step, ...]:
             if isinstance(pool.layer, MaxPool1D | MaxPool2D) and _sees_values(pool):
                 steps[relu.name] = Step(pool, relu.sources, relu.name)
                 steps[pool.name] = Step(relu, (relu.name,), pool.name)
-    return tuple(steps.values())
+    return tuple(_with_spent(list(steps.values()), graph.outputs))
+
+
+def _with_spent(steps: list[Step], outputs: tuple[str, ...]) -> list[Step]:
+    needed, found = set(outputs), []
+    for step in reversed(steps):
+        spent = tuple(dict.fromkeys(s for s in step.sources if s not in needed))
+        needed.update(spent)
+        found.append(step._replace(spent=spent))
+    return found[::-1]
 
 
 def _sees_values(pool: Placed) -> bool:

@@ -1,6 +1,6 @@
 """Optimizers: their settings, and their one formula, written once for every framework.
 
-``update`` uses nothing but arithmetic and two named operations, so NumPy arrays, Paddle, MindSpore
+``update`` uses nothing but arithmetic and a few named operations, so NumPy arrays, Paddle, MindSpore
 and MegEngine tensors all go through the very same lines; no framework's own defaults come in. (The
 graph compiler of MindSpore reads the source of ``update``, so its lines are of the plainest kind.)
 Formulas follow PyTorch's: epsilon outside the root, states from zero, the momentum buffer without
@@ -26,6 +26,7 @@ __all__ = [
     "AdamW",
     "Ops",
     "Optimizer",
+    "PlainOps",
     "RMSprop",
     "optimizer",
 ]
@@ -34,13 +35,41 @@ Updated = tuple[Any, tuple[Any, ...]]
 
 
 class Ops(Protocol):
-    """What an optimizer's formula needs beyond ``+ - * /``."""
+    """What an optimizer's formula needs beyond ``+ - * /``.
+
+    The last three may write their result over their first argument, which is not used again.
+    """
 
     def sqrt(self, x: Any) -> Any:
         """Return the square root, value by value."""
 
     def maximum(self, x: Any, y: Any) -> Any:
         """Return the larger, value by value."""
+
+    def gather(self, slot: Any, keep: float, grad: Any) -> Any:
+        """Return ``slot * keep + grad``."""
+
+    def blend(self, slot: Any, keep: float, new: Any) -> Any:
+        """Return ``slot * keep + new * (1 - keep)``."""
+
+    def descend(self, weight: Any, step: Any, rate: Any) -> Any:
+        """Return ``weight - step * rate``."""
+
+
+class PlainOps:
+    """The last three in plain arithmetic, for a framework that has nothing quicker."""
+
+    @staticmethod
+    def gather(slot: Any, keep: float, grad: Any) -> Any:
+        return slot * keep + grad
+
+    @staticmethod
+    def blend(slot: Any, keep: float, new: Any) -> Any:
+        return slot * keep + new * (1 - keep)
+
+    @staticmethod
+    def descend(weight: Any, step: Any, rate: Any) -> Any:
+        return weight - step * rate
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,7 +136,7 @@ class Optimizer(Value):
         Parameters
         ----------
         ops : Ops
-            The framework's square root and maximum.
+            The framework's own operations.
         weight, grad : array
             A weight and its (clipped) gradient.
         slots : tuple of array
@@ -157,10 +186,10 @@ class SGD(Optimizer):
         if self.weight_decay:
             grad = grad + weight * self.weight_decay
         if not self.momentum:
-            return weight - grad * coef[0], ()
-        velocity = slots[0] * self.momentum + grad
+            return ops.descend(weight, grad, coef[0]), ()
+        velocity = ops.gather(slots[0], self.momentum, grad)
         step = grad + velocity * self.momentum if self.nesterov else velocity
-        return weight - step * coef[0], (velocity,)
+        return ops.descend(weight, step, coef[0]), (velocity,)
 
 
 @dataclass(frozen=True, repr=False)
@@ -212,15 +241,16 @@ class Adam(Optimizer):
             weight = weight * coef[2]
         elif self.weight_decay:
             grad = grad + weight * self.weight_decay
-        mean = slots[0] * self.beta1 + grad * (1 - self.beta1)
-        square = slots[1] * self.beta2 + grad * grad * (1 - self.beta2)
+        mean = ops.blend(slots[0], self.beta1, grad)
+        square = ops.blend(slots[1], self.beta2, grad * grad)
         if self.amsgrad:
             largest = ops.maximum(slots[2], square)
             new: tuple[Any, ...] = (mean, square, largest)
         else:
             largest = square
             new = (mean, square)
-        return weight - mean / (ops.sqrt(largest) * coef[1] + self.epsilon) * coef[0], new
+        step = mean / (ops.sqrt(largest) * coef[1] + self.epsilon)
+        return ops.descend(weight, step, coef[0]), new
 
 
 @dataclass(frozen=True, repr=False)
@@ -287,19 +317,19 @@ class RMSprop(Optimizer):
     def update(self, ops: Ops, weight: Any, grad: Any, slots: Any, coef: Any) -> Updated:
         if self.weight_decay:
             grad = grad + weight * self.weight_decay
-        square = slots[0] * self.rho + grad * grad * (1 - self.rho)
+        square = ops.blend(slots[0], self.rho, grad * grad)
         new = [square]
         spread = square
         if self.centered:
-            mean = slots[1] * self.rho + grad * (1 - self.rho)
+            mean = ops.blend(slots[1], self.rho, grad)
             new.append(mean)
             # Rounding can push the variance a hair below zero; the root would give NaN.
             spread = ops.maximum(square - mean * mean, square * 0)
         step = grad / (ops.sqrt(spread) + self.epsilon)
         if self.momentum:
-            step = slots[-1] * self.momentum + step
+            step = ops.gather(slots[-1], self.momentum, step)
             new.append(step)
-        return weight - step * coef[0], tuple(new)
+        return ops.descend(weight, step, coef[0]), tuple(new)
 
 
 @dataclass(frozen=True, repr=False)
@@ -331,8 +361,8 @@ class Adagrad(Optimizer):
     def update(self, ops: Ops, weight: Any, grad: Any, slots: Any, coef: Any) -> Updated:
         if self.weight_decay:
             grad = grad + weight * self.weight_decay
-        square = slots[0] + grad * grad
-        return weight - grad / (ops.sqrt(square) + self.epsilon) * coef[0], (square,)
+        square = ops.gather(slots[0], 1.0, grad * grad)
+        return ops.descend(weight, grad / (ops.sqrt(square) + self.epsilon), coef[0]), (square,)
 
 
 CATALOGUE: Mapping[str, type[Optimizer]] = MappingProxyType(

@@ -10,15 +10,15 @@ import numpy as np
 
 from unifw.rules import Rules
 from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
-from unifw.spec.optimizers import Optimizer
+from unifw.spec.optimizers import Optimizer, PlainOps
 
 __all__ = ["MegEngineOps", "clip", "rules", "total_loss"]
 
 rules = Rules("backend 'megengine'")
 
 
-class MegEngineOps:
-    """The two operations that an optimizer's formula needs."""
+class MegEngineOps(PlainOps):
+    """What an optimizer's formula needs."""
 
     sqrt = staticmethod(F.sqrt)
     maximum = staticmethod(F.maximum)

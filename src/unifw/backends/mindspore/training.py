@@ -104,13 +104,22 @@ class Judged(nn.Cell):
 
 @mindspore.jit_class
 class MindSporeOps:
-    """The two operations that an optimizer's formula needs."""
+    """What an optimizer's formula needs; written out, as the graph compiler reads no base class."""
 
     def sqrt(self, x: Any) -> Any:
         return ops.sqrt(x)
 
     def maximum(self, x: Any, y: Any) -> Any:
         return ops.maximum(x, y)
+
+    def gather(self, slot: Any, keep: float, grad: Any) -> Any:
+        return slot * keep + grad
+
+    def blend(self, slot: Any, keep: float, new: Any) -> Any:
+        return slot * keep + new * (1 - keep)
+
+    def descend(self, weight: Any, step: Any, rate: Any) -> Any:
+        return weight - step * rate
 
 
 class TrainStep(nn.Cell):

@@ -16,15 +16,15 @@ from unifw.data import Data
 from unifw.measures.losses import value_and_gradient
 from unifw.spec.graph import Graph
 from unifw.spec.losses import Loss
-from unifw.spec.optimizers import Optimizer
+from unifw.spec.optimizers import Optimizer, PlainOps
 
 __all__ = ["NumpyOps", "Passes", "clip", "loss_and_gradients"]
 
 Array = npt.NDArray[Any]
 
 
-class NumpyOps:
-    """The two operations that an optimizer's formula needs."""
+class NumpyOps(PlainOps):
+    """What an optimizer's formula needs."""
 
     sqrt = staticmethod(np.sqrt)
     maximum = staticmethod(np.maximum)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import redirect_stderr
+from io import StringIO
+
 from unifw.backend import Backend, Options, Session
 from unifw.spec.graph import Graph
 
 __all__ = ["PaddleBackend"]
+
+THREADS = "OMP_NUM_THREADS"
 
 
 class PaddleBackend(Backend):
@@ -19,6 +26,21 @@ class PaddleBackend(Backend):
     advice = "it has wheels for Python 3.9 to 3.13"
     pythons = ("3.11", "3.10", "3.12", "3.13")
     pins = ("paddlepaddle==3.3.1", "numpy==2.2.6", "setuptools<81")
+
+    def load(self) -> None:
+        """Import Paddle, with a thread for each core unless ``OMP_NUM_THREADS`` says otherwise.
+
+        Left alone, it takes a single one (paddle 3.3), and warns of more on standard error.
+        """
+        if THREADS in os.environ or self.module in sys.modules:
+            super().load()
+            return
+        os.environ[THREADS] = str(os.cpu_count() or 1)
+        try:
+            with redirect_stderr(StringIO()):
+                super().load()
+        finally:
+            del os.environ[THREADS]
 
     def devices(self) -> tuple[str, ...]:
         import paddle

@@ -11,6 +11,7 @@ from typing import Any
 
 import paddle
 import paddle.nn.functional as F
+from paddle.autograd import PyLayer
 
 from unifw.backends.eager import Call, Forward, activation
 from unifw.rules import Rules
@@ -28,7 +29,10 @@ rules = Rules("backend 'paddle'")
 
 @rules(L.Dense)
 def dense(placed: Placed) -> Forward:
-    del placed  # Paddle's weight is (in, out), as ours
+    # Paddle's weight is (in, out), as ours. For rows, addmm takes half the time to get going that
+    # F.linear takes (3.3).
+    if placed.layer.bias and len(placed.in_shape) == 1:
+        return lambda call: paddle.addmm(call.weights["bias"], call.x, call.weights["weight"])
     return lambda call: F.linear(call.x, call.weights["weight"], call.weights.get("bias"))
 
 
@@ -55,6 +59,27 @@ def _as_image(x: Any) -> Any:
     return x.unsqueeze(2) if x.ndim == 3 else x
 
 
+class _Bias(PyLayer):  # type: ignore[misc]  # PyLayer has no types
+    """Adds one number per channel to images.
+
+    Left to broadcasting, which goes over strided memory both ways (paddle 3.3), the bias costs more than the
+    convolution. Here it is spread out beforehand, and its gradient is a product with ones.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Any, bias: Any) -> Any:
+        rows, ctx.channels, *spatial = y.shape
+        size = math.prod(spatial)
+        spread = bias.reshape([ctx.channels, 1]).expand([ctx.channels, size]).reshape([-1])
+        return (y.reshape([rows, -1]) + spread).reshape(y.shape)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Any) -> Any:
+        flat = dy.reshape([dy.shape[0], ctx.channels, -1])
+        ones = paddle.ones([flat.shape[2]], dtype=dy.dtype)
+        return dy, paddle.matmul(flat, ones).sum(0)
+
+
 @rules(L.Conv1D, L.Conv2D)
 def conv(placed: Placed) -> Forward:
     layer, window = placed.layer, placed.layer.window
@@ -67,8 +92,9 @@ def conv(placed: Placed) -> Forward:
     series = layer.axes == 1
 
     def forward(call: Call) -> Any:
-        weight = _as_image(call.weights["weight"])
-        y = F.conv2d(_as_image(call.x), weight, call.weights.get("bias"), **settings)
+        weight, bias = _as_image(call.weights["weight"]), call.weights.get("bias")
+        y = F.conv2d(_as_image(call.x), weight, None, **settings)
+        y = y if bias is None else _Bias.apply(y, bias)
         return y.squeeze(2) if series else y
 
     return forward
@@ -100,8 +126,14 @@ def _flat(x: Any) -> Any:
 
 @rules(L.GlobalAvgPool)
 def global_avg_pool(placed: Placed) -> Forward:
-    axes = list(range(2, len(placed.in_shape) + 1))
-    return lambda call: call.x.mean(axes)
+    # A product with shares, as the gradient of a mean is spread slowly (paddle 3.3).
+    size = math.prod(placed.in_shape[1:])
+
+    def forward(call: Call) -> Any:
+        flat = call.x.reshape([*call.x.shape[:2], size])
+        return paddle.matmul(flat, paddle.full([size], 1 / size, dtype=flat.dtype))
+
+    return forward
 
 
 @rules(L.GlobalMaxPool)
@@ -122,31 +154,39 @@ def batch_norm(placed: Placed) -> Forward:
     def normalised(x: Any, part: Mapping[str, Any], mean: Any, var: Any, *, training: bool) -> Any:
         return F.batch_norm(
             x, mean, var, part.get("weight"), part.get("bias"),
-            training=training, momentum=0.0, epsilon=layer.epsilon,
+            training=training, momentum=1 - layer.momentum, epsilon=layer.epsilon,
         )  # fmt: skip
 
     def forward(call: Call) -> Any:
         x, part = _flat(call.x), call.weights
         mean, var = part["running_mean"], part["running_var"]
-        if not call.training:
-            return normalised(x, part, mean, var, training=False).reshape(call.x.shape)
-        # Paddle 3.3 would store the biased variance. With a momentum of 0 the two hold just the
-        # batch's own statistics afterwards, from which ours move by the unbiased one.
-        new_mean, new_var = paddle.zeros_like(mean), paddle.zeros_like(var)
         count = x.shape[0] * positions
-        if count == 1:
-            # It would let a single value per channel through as it is (3.3): no statistics at all.
-            # Whatever it is, it is its own mean, so the gradient does not reach it.
-            x = x.detach()
-            new_mean = x.reshape([channels])
-            y = normalised(x, part, new_mean, new_var, training=False)
+        if not call.training:
+            y = normalised(x, part, mean, var, training=False)
+        elif count == 1:
+            y = _single(x, part, mean, var)
         else:
-            y = normalised(x, part, new_mean, new_var, training=True)
-        with paddle.no_grad():
-            unbiased = new_var * (count / max(count - 1, 1))
-            paddle.assign(mean + (new_mean - mean) * layer.momentum, mean)
-            paddle.assign(var + (unbiased - var) * layer.momentum, var)
+            # Paddle 3.3 mixes the biased variance in. What it adds is the new value less the share
+            # of the old; that is made larger by the factor between biased and unbiased. On a copy,
+            # as what it has written must stay as it is until the gradient has been taken.
+            unbias = count / (count - 1)
+            with paddle.no_grad():
+                new_var = var.clone()
+            y = normalised(x, part, mean, new_var, training=True)
+            with paddle.no_grad():
+                var.scale_((1 - layer.momentum) * (1 - unbias)).add_(new_var * unbias)
         return y.reshape(call.x.shape)
+
+    def _single(x: Any, part: Mapping[str, Any], mean: Any, var: Any) -> Any:
+        # A single value per channel would be let through as it is (3.3): no statistics at all.
+        # Whatever it is, it is its own mean, so the gradient does not reach it.
+        x = x.detach()
+        alone = x.reshape([channels])
+        y = normalised(x, part, alone, paddle.zeros_like(var), training=False)
+        with paddle.no_grad():
+            mean.add_((alone - mean) * layer.momentum)
+            var.scale_(1 - layer.momentum)
+        return y
 
     return forward
 

@@ -12,7 +12,8 @@ import paddle
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, slot_places
 from unifw.backends.paddle.rules import rules
-from unifw.backends.paddle.training import PaddleOps, clip, total_loss
+from unifw.backends.paddle.training import clip, total_loss
+from unifw.backends.paddle.update import update
 from unifw.data import Data
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
@@ -59,7 +60,7 @@ class Net(paddle.nn.Layer):
 
 
 class PaddleSession(Session):
-    """Eager steps; gradients by ``paddle.grad``; updates by unifw's own formulas."""
+    """Eager steps; updates by unifw's own formulas."""
 
     def __init__(self, graph: Graph, options: Options) -> None:
         super().__init__(graph, options)
@@ -69,10 +70,7 @@ class PaddleSession(Session):
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]
         self._slot_places = slot_places(self._names, options.optimizer)
-        self._slots = [
-            tuple(paddle.zeros_like(weight) for _ in options.optimizer.slots)
-            for weight in self._trained
-        ]
+        self._update = update(options.optimizer, self._trained) if self._trained else None
 
     @property
     def native(self) -> Net:
@@ -98,24 +96,17 @@ class PaddleSession(Session):
         )
         shares = None if batch.weights is None else to(batch.weights)
         loss = total_loss(self.options.losses, outs, tuple(map(to, batch.ys)), shares)
-        if self._trained:
-            self._update(loss, coefficients)
+        if self._update is not None:
+            loss.backward()
+            with paddle.no_grad():
+                found = [w.grad for w in self._trained]
+                pairs = zip(found, self._trained, strict=True)
+                grads = [paddle.zeros_like(w) if grad is None else grad for grad, w in pairs]
+                grads = clip(self.options.optimizer, grads)
+                self._update(grads, coefficients, self.steps)
+            for weight in self._trained:
+                weight.clear_gradient(set_to_zero=False)
         return loss.detach(), [out.detach() for out in outs]
-
-    def _update(self, loss: Any, coefficients: tuple[float, ...]) -> None:
-        optimizer = self.options.optimizer
-        found = paddle.grad(loss, self._trained, allow_unused=True)
-        grads = [
-            paddle.zeros_like(weight) if grad is None else grad
-            for weight, grad in zip(self._trained, found, strict=True)
-        ]
-        with paddle.no_grad():
-            for place, grad in enumerate(clip(optimizer, grads)):
-                weight = self._trained[place]
-                new, self._slots[place] = optimizer.update(
-                    PaddleOps, weight, grad, self._slots[place], coefficients
-                )
-                paddle.assign(new, weight)
 
     def host(self, value: Any) -> Array:
         return np.asarray(value.numpy())
@@ -127,12 +118,14 @@ class PaddleSession(Session):
         for name, value in weights.items():
             self._net.weight(name).set_value(value.astype(np.float32, copy=False))
 
+    def _slot(self, place: int, number: int) -> Any:
+        assert self._update is not None  # noqa: S101 - no weight, no slot
+        return self._update.slots[place][number]
+
     def state(self) -> Arrays:
         places = self._slot_places.items()
-        return {name: self._slots[i][k].numpy().copy() for name, (i, k) in places}
+        return {name: self._slot(*place).numpy().copy() for name, place in places}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
-        fresh = [list(slots) for slots in self._slots]
-        for name, (i, k) in self._slot_places.items():
-            fresh[i][k] = self.tensor(state[name].astype(np.float32))
-        self._slots = [tuple(slots) for slots in fresh]
+        for name, place in self._slot_places.items():
+            self._slot(*place).set_value(state[name].astype(np.float32, copy=False))

@@ -1,4 +1,4 @@
-"""What a training step needs in Paddle: losses, clipping, and the optimizers' two operations."""
+"""What a training step needs in Paddle: losses and clipping."""
 
 from __future__ import annotations
 
@@ -13,40 +13,43 @@ from unifw.rules import Rules
 from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
 from unifw.spec.optimizers import Optimizer
 
-__all__ = ["PaddleOps", "clip", "rules", "total_loss"]
+__all__ = ["clip", "rules", "total_loss"]
 
 rules = Rules("backend 'paddle'")
-
-
-class PaddleOps:
-    """The two operations that an optimizer's formula needs."""
-
-    sqrt = staticmethod(paddle.sqrt)
-    maximum = staticmethod(paddle.maximum)
 
 
 def total_loss(
     losses: Sequence[Loss], outs: Sequence[Any], targets: Sequence[Any], shares: Any
 ) -> Any:
     """Return the sum over the outputs of their mean losses, or weighted by ``shares``."""
-    total = 0.0
+    total = None
     for loss, out, target in zip(losses, outs, targets, strict=True):
-        values = rules.find(loss)(loss, out, target).reshape([out.shape[0], -1]).mean(1)
-        total = total + (values.mean() if shares is None else (values * shares).sum())
+        values = rules.find(loss)(loss, out, target)
+        if shares is None:
+            mean = values.mean()
+        else:
+            mean = (values.reshape([out.shape[0], -1]).mean(1) * shares).sum()
+        total = mean if total is None else total + mean
     return total
 
 
 @rules(CrossEntropy)
 def cross_entropy(loss: CrossEntropy, out: Any, target: Any) -> Any:
-    log_p = log_softmax(out, loss.axis)
     smoothing = loss.label_smoothing
-    if paddle.is_integer(target):
-        values = -paddle.take_along_axis(log_p, target.unsqueeze(loss.axis), loss.axis)
+    if target.ndim < out.ndim:
+        # The framework's own never goes beyond 64 (3.3).
+        place = target.unsqueeze(loss.axis)
+        if out.ndim == 2:
+            wanted = paddle.index_sample(out, place)  # the quicker one
+        else:
+            wanted = paddle.take_along_axis(out, place, loss.axis)
+        values = paddle.logsumexp(out, loss.axis, keepdim=True) - wanted
         if not smoothing:
             return values
+        log_p = log_softmax(out, loss.axis)
         return values * (1 - smoothing) - log_p.mean(loss.axis, keepdim=True) * smoothing
     wanted = target * (1 - smoothing) + smoothing / out.shape[loss.axis]
-    return -(wanted * log_p).sum(loss.axis)
+    return -(wanted * log_softmax(out, loss.axis)).sum(loss.axis)
 
 
 @rules(BinaryCrossEntropy)
