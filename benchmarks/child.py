@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class Measured:
             self._calls[rows] = 1
         while True:
             calls = self._calls[rows]
-            taken = seconds(lambda: self._repeat(x, calls))
+            taken = seconds(partial(self._repeat, x, calls))
             if taken > SHORT:
                 return {f"predict-{rows}": taken / calls}
             self._calls[rows] *= 2

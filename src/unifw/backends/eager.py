@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from unifw.backends.schedule import schedule
+from unifw.backends.schedule import batch_last, learning, schedule
 from unifw.rules import Rules
 from unifw.spec.graph import Graph, Placed
 from unifw.spec.optimizers import Optimizer
@@ -15,12 +15,30 @@ __all__ = ["Call", "Forward", "Walk", "activation", "slot_places"]
 
 
 class Call(NamedTuple):
-    """What a layer gets: its weights by part, its inputs, the mode, and a dropout mask."""
+    """What a layer gets.
+
+    Attributes
+    ----------
+    weights : mapping of str to tensor
+        Its weights by part.
+    inputs : tuple of tensor
+        Its inputs.
+    training : bool
+        The mode.
+    mask : tensor or None
+        Of dropout.
+    batch_last : bool
+        Whether inputs are, and the output shall be, ``(channels, *spatial, n)``.
+    is_first : bool
+        Whether nothing before it learns, so that the inputs need no gradient.
+    """
 
     weights: Mapping[str, Any]
     inputs: tuple[Any, ...]
     training: bool
     mask: Any = None
+    batch_last: bool = False
+    is_first: bool = False
 
     @property
     def x(self) -> Any:
@@ -40,6 +58,13 @@ def activation(function: Callable[[Any, Any], Any]) -> Callable[[Placed], Forwar
     return rule
 
 
+class Turns(NamedTuple):
+    """How a framework turns the axes of a value: the batch from first to last, and back."""
+
+    last: Callable[[Any], Any]
+    first: Callable[[Any], Any]
+
+
 class Walk:
     """The forward pass of a net, its layers built by a table of rules.
 
@@ -51,22 +76,49 @@ class Walk:
         Layer → function of its ``Placed`` that gives a function of a ``Call``.
     weight : callable
         Full name → live weight; asked once, so a weight must stay the same object.
+    turns : Turns, optional
+        Given where the batch is to be the last axis for the layers that are quicker so.
     """
 
-    def __init__(self, graph: Graph, rules: Rules, weight: Callable[[str], Any]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        rules: Rules,
+        weight: Callable[[str], Any],
+        turns: Turns | None = None,
+    ) -> None:
         self._inputs = tuple(node.name for node in graph.inputs)
         self._outputs = graph.outputs
+        self._weight, self._turns = weight, turns
+        steps = schedule(graph)
+        self._held, worked = batch_last(steps) if turns else (frozenset(), frozenset())
+        learns = learning(steps)
         self._steps = [
-            (step, rules.find(step.placed.layer)(step.placed)) for step in schedule(graph)
+            (
+                step,
+                rules.find(step.placed.layer)(step.placed),
+                step.target in worked,
+                learns.isdisjoint(step.sources),
+                tuple(
+                    (source, self._turn(source, step.target in worked)) for source in step.sources
+                ),
+            )
+            for step in steps
         ]
-        self._weight = weight
+        self._ends = tuple((name, self._turn(name, wanted=False)) for name in self._outputs)
+
+    def _turn(self, name: str, wanted: bool) -> Callable[[Any], Any] | None:  # noqa: FBT001
+        """Return what turns a value as its reader wants it: with the batch last, or first."""
+        if self._turns is None or (name in self._held) is wanted:
+            return None
+        return self._turns.last if wanted else self._turns.first
 
     @cached_property
     def _weights(self) -> list[dict[str, Any]]:
         """The live weights of each step, by part."""
         return [
             {part: self._weight(full) for part, full in step.placed.weights.items()}
-            for step, _ in self._steps
+            for step, *_ in self._steps
         ]
 
     def __call__(
@@ -74,14 +126,16 @@ class Walk:
     ) -> tuple[Any, ...]:
         """Return all outputs."""
         values = dict(zip(self._inputs, xs, strict=True))
-        for (step, forward), weights in zip(self._steps, self._weights, strict=True):
-            inputs = tuple([values[source] for source in step.sources])
+        for (step, forward, *flags, reads), weights in zip(self._steps, self._weights, strict=True):
+            inputs = tuple(
+                [values[name] if turn is None else turn(values[name]) for name, turn in reads]
+            )
             mask = masks.get(step.placed.name) if masks else None
-            values[step.target] = forward(Call(weights, inputs, training, mask))
+            values[step.target] = forward(Call(weights, inputs, training, mask, *flags))
             del inputs
             for name in step.spent:
                 del values[name]
-        return tuple(values[name] for name in self._outputs)
+        return tuple([values[n] if turn is None else turn(values[n]) for n, turn in self._ends])
 
 
 def slot_places(trained: Sequence[str], optimizer: Optimizer) -> dict[str, tuple[int, int]]:

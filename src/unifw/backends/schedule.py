@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Placed
 from unifw.spec.layers import MaxPool1D, MaxPool2D, ReLU
 
-__all__ = ["Step", "schedule"]
+__all__ = ["Step", "batch_last", "learning", "schedule"]
+
+
+# Layers that slide a window over images or series, or take statistics over all positions: quick where the
+# batch is the last axis. And layers that treat each value alike, wherever it lies.
+WINDOWED = (
+    L.Conv1D, L.Conv2D, L.MaxPool1D, L.MaxPool2D, L.AvgPool1D, L.AvgPool2D, L.BatchNorm, L.GlobalAvgPool,
+)  # fmt: skip
+POINTWISE = (L.ReLU, L.LeakyReLU, L.ELU, L.GELU, L.SiLU, L.Sigmoid, L.Tanh, L.Add, L.Multiply)
 
 
 class Step(NamedTuple):
@@ -66,3 +76,32 @@ def _sees_values(pool: Placed) -> bool:
     window = pool.layer.window
     sides = zip(window.kernel, window.pads(pool.in_shape[1:]), strict=True)
     return all(max(pads) < size for size, pads in sides)
+
+
+def batch_last(steps: Iterable[Step]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return which values are best held as ``(channels, *spatial, n)``, and which targets are worked out so.
+
+    A step of ``WINDOWED`` layers on images or series takes its input so and gives its output so, if that
+    still has positions; ``POINTWISE`` layers go along where all their inputs, of one shape, lie so.
+    """
+    held: set[str] = set()
+    worked: set[str] = set()
+    for step in steps:
+        layer, shapes = step.placed.layer, step.placed.in_shapes
+        windowed = isinstance(layer, WINDOWED) and len(shapes[0]) > 1
+        along = isinstance(layer, POINTWISE) and held.issuperset(step.sources)
+        if windowed or (along and len(set(shapes)) == 1):
+            worked.add(step.target)
+            if len(step.placed.out_shape) > 1:
+                held.add(step.target)
+    return frozenset(held), frozenset(worked)
+
+
+def learning(steps: Iterable[Step]) -> frozenset[str]:
+    """Return the values that depend on a trained weight: only they need a gradient."""
+    reached: set[str] = set()
+    for step in steps:
+        trained = any(part.trainable for part in step.placed.parts.values())
+        if trained or any(source in reached for source in step.sources):
+            reached.add(step.target)
+    return frozenset(reached)

@@ -14,13 +14,21 @@ import megengine.functional as F
 import numpy as np
 from megengine import Tensor
 
-from unifw.backends.eager import Call, Forward, activation
+from unifw.backends.eager import Call, Forward, Turns, activation
+from unifw.backends.megengine.windows import (
+    Convolution,
+    FirstMaximum,
+    Geometry,
+    Phases,
+    Positive,
+    Standardised,
+)
 from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 from unifw.spec.layers.window import Pads, Window
 
-__all__ = ["rules"]
+__all__ = ["TURNS", "rules"]
 
 rules = Rules("backend 'megengine'")
 
@@ -32,6 +40,13 @@ def _per_channel(part: Any) -> Any:
     return part.reshape(1, -1, 1, 1)
 
 
+# In MegEngine a transpose costs nothing; the axes are put in order when somebody needs them so.
+TURNS = Turns(
+    last=lambda x: F.transpose(x, (*range(1, x.ndim), 0)),
+    first=lambda x: F.transpose(x, (x.ndim - 1, *range(x.ndim - 1))),
+)
+
+
 # ------------------------------------------------------------------------ matrices
 
 
@@ -41,10 +56,13 @@ def dense(placed: Placed) -> Forward:
     # tensor crashes the process (megengine 1.13).
     units = placed.layer.units
 
+    rows = len(placed.in_shape) == 1
+
     def forward(call: Call) -> Any:
-        y = F.matmul(call.x.reshape(-1, call.x.shape[-1]), call.weights["weight"])
+        x = call.x if rows else call.x.reshape(-1, call.x.shape[-1])
+        y = F.matmul(x, call.weights["weight"])
         y = y + call.weights["bias"] if placed.layer.bias else y
-        return y.reshape(*call.x.shape[:-1], units)
+        return y if rows else y.reshape(*call.x.shape[:-1], units)
 
     return forward
 
@@ -58,6 +76,20 @@ def embedding(placed: Placed) -> Forward:
 # ------------------------------------------------------------------------ windows
 # Series become images of height 1: there are no such operations for series alone, but conv1d.
 # Padding that differs from side to side is put on beforehand, as no operation takes it.
+# What comes with its batch last goes through unifw's own operations where those serve.
+
+
+def _turned_over(forward: Forward) -> Forward:
+    """Make a rule for values with their batch first serve those that have it last."""
+
+    def turned(call: Call) -> Any:
+        if not call.batch_last:
+            return forward(call)
+        first = call._replace(inputs=tuple(map(TURNS.first, call.inputs)), batch_last=False)
+        y = forward(first)
+        return TURNS.last(y) if y.ndim > 2 else y
+
+    return turned
 
 
 def _image(values: tuple[int, ...], fill: int) -> tuple[int, ...]:
@@ -90,12 +122,27 @@ def conv(placed: Placed) -> Forward:
     # The weight of grouped convolutions has an axis for the groups.
     shape = (*per_group, *kernel) if layer.groups > 1 else (layer.filters, channels, *kernel)
     series = layer.axes == 1
+    geometry, image = Geometry(placed), (layer.filters, channels, *kernel)
 
-    def forward(call: Call) -> Any:
+    def native(call: Call) -> Any:
         bias = _per_channel(call.weights["bias"]) if layer.bias else None
         x = _padded(_as_image(call.x), pads, 0.0)
         y = F.conv2d(x, call.weights["weight"].reshape(shape), bias, **settings)
         return F.squeeze(y, 2) if series else y
+
+    if layer.groups > 1:
+        return _turned_over(native)
+    phases = Phases(geometry)
+
+    def forward(call: Call) -> Any:
+        if not call.batch_last:
+            return native(call)
+        x = F.expand_dims(call.x, 1) if series else call.x
+        weight = call.weights["weight"].reshape(image)
+        y = Convolution(geometry, phases, is_first=call.is_first)(x, weight)
+        if layer.bias:
+            y = y + call.weights["bias"].reshape(-1, 1, 1, 1)
+        return F.squeeze(y, 1) if series else y
 
     return forward
 
@@ -115,11 +162,13 @@ def max_pool(placed: Placed) -> Forward:
     settings = {"kernel_size": _image(window.kernel, 1), "stride": _image(window.stride, 1)}
     series = placed.layer.axes == 1
 
+    geometry = Geometry(placed)
+
     def native(x: Any) -> Any:
         y = F.max_pool2d(_as_image(x), **settings)
         return F.squeeze(y, 2) if series else y
 
-    def forward(call: Call) -> Any:
+    def overlapping(call: Call) -> Any:
         x = _padded(call.x, pads, LOWEST)
         if not call.training:
             return native(x)
@@ -133,6 +182,15 @@ def max_pool(placed: Placed) -> Forward:
             first = F.equal(part.detach(), largest) * free
             y, free = y + part * first, free - first
         return y
+
+    others = _turned_over(overlapping)
+
+    def forward(call: Call) -> Any:
+        if not call.batch_last or not geometry.is_tiled:
+            return others(call)
+        x = F.expand_dims(call.x, 1) if series else call.x
+        y = FirstMaximum(geometry)(x)
+        return F.squeeze(y, 1) if series else y
 
     return forward
 
@@ -153,13 +211,20 @@ def avg_pool(placed: Placed) -> Forward:
         y = F.squeeze(y, 2) if series else y
         return y * Tensor(correction, device=x.device) if any(map(any, pads)) else y
 
-    return forward
+    return _turned_over(forward)
 
 
 @rules(L.GlobalAvgPool)
 def global_avg_pool(placed: Placed) -> Forward:
-    del placed
-    return lambda call: F.mean(F.flatten(call.x, 2), axis=2)
+    size = math.prod(placed.in_shape[1:])
+
+    def forward(call: Call) -> Any:
+        if not call.batch_last:
+            return F.mean(F.flatten(call.x, 2), axis=2)
+        y = F.mean(call.x.reshape(call.x.shape[0], size, -1), axis=1)
+        return F.transpose(y, (1, 0))
+
+    return forward
 
 
 @rules(L.GlobalMaxPool)
@@ -180,11 +245,10 @@ def global_max_pool(placed: Placed) -> Forward:
 
 @rules(L.BatchNorm)
 def batch_norm(placed: Placed) -> Forward:
-    layer = placed.layer
-    channels, positions = placed.in_shape[0], math.prod(placed.in_shape[1:])
+    layer, channels = placed.layer, placed.in_shape[0]
 
-    def forward(call: Call) -> Any:
-        x = call.x.reshape(call.x.shape[0], channels, positions, 1)
+    def native(call: Call) -> Any:
+        x = call.x.reshape(call.x.shape[0], channels, -1, 1)
         part = {name: _per_channel(value) for name, value in call.weights.items()}
         scale = (part.get("weight"), part.get("bias"))
         mean, var = part["running_mean"], part["running_var"]
@@ -196,11 +260,30 @@ def batch_norm(placed: Placed) -> Forward:
         y, new_mean, new_var = F.nn.batch_norm(
             x, zeros, zeros, *scale, training=True, momentum=0.0, eps=layer.epsilon, inplace=False
         )
-        if x.shape[0] * positions == 1:  # a single number has no unbiased variance: none is kept
+        if math.prod(call.x.shape) == channels:  # one number has no unbiased variance: none is kept
             new_var = zeros
-        _move(call.weights["running_mean"], new_mean.detach(), layer.momentum)
-        _move(call.weights["running_var"], new_var.detach(), layer.momentum)
+        moved(call, new_mean, new_var)
         return y.reshape(call.x.shape)
+
+    def moved(call: Call, mean: Any, var: Any) -> None:
+        _move(call.weights["running_mean"], mean.detach(), layer.momentum)
+        _move(call.weights["running_var"], var.detach(), layer.momentum)
+
+    def forward(call: Call) -> Any:
+        if not call.batch_last:
+            return native(call)
+        part = {name: value.reshape(channels, 1) for name, value in call.weights.items()}
+        rows = call.x.reshape(channels, -1)
+        if call.training:
+            standardised, count = Standardised(layer.epsilon), math.prod(call.x.shape) / channels
+            z = standardised(rows)
+            moved(call, standardised.mean, standardised.var * (count / max(count - 1, 1)))
+        else:
+            scale = 1.0 / F.sqrt(part["running_var"] + layer.epsilon)
+            z = (rows - part["running_mean"]) * scale
+        if layer.affine:
+            z = z * part["weight"] + part["bias"]
+        return z.reshape(call.x.shape)
 
     return forward
 
@@ -279,7 +362,13 @@ def _gelu(layer: L.GELU, x: Any) -> Any:
     return x * (F.tanh(inner) + 1) * 0.5
 
 
-rules(L.ReLU)(activation(lambda layer, x: F.relu(x)))
+@rules(L.ReLU)
+def relu(placed: Placed) -> Forward:
+    del placed
+    # On small values the overhead of a function of our own is more than it saves.
+    return lambda call: Positive()(call.x) if call.batch_last else F.relu(call.x)
+
+
 rules(L.LeakyReLU)(activation(lambda layer, x: F.where(x > 0, x, x * layer.negative_slope)))
 rules(L.ELU)(activation(_elu))
 rules(L.GELU)(activation(_gelu))

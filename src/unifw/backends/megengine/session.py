@@ -14,7 +14,7 @@ from megengine.module import Module
 
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, slot_places
-from unifw.backends.megengine.rules import rules
+from unifw.backends.megengine.rules import TURNS, rules
 from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
 from unifw.data import Data
 from unifw.spec.graph import Graph
@@ -38,7 +38,8 @@ class Net(Module):
 
     def __init__(self, graph: Graph, device: str) -> None:
         super().__init__()
-        self.walk = Walk(graph, rules, self.weight)
+        turns = TURNS if device.startswith("cpu") else None
+        self.walk = Walk(graph, rules, self.weight, turns)
         self.parts: dict[str, dict[str, Any]] = {}
         for name, part in graph.parts.items():
             owner, _, key = name.rpartition(".")

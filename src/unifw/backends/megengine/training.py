@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import megengine.functional as F
 import numpy as np
+from megengine import Tensor
 
 from unifw.rules import Rules
 from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
@@ -17,22 +19,43 @@ __all__ = ["MegEngineOps", "clip", "rules", "total_loss"]
 rules = Rules("backend 'megengine'")
 
 
+@lru_cache(maxsize=64)
+def _constant(value: float, device: str) -> Any:
+    return Tensor(value, dtype="float32", device=device)
+
+
 class MegEngineOps(PlainOps):
-    """What an optimizer's formula needs."""
+    """What an optimizer's formula needs; numbers become tensors once, not in each operation."""
 
     sqrt = staticmethod(F.sqrt)
     maximum = staticmethod(F.maximum)
+
+    @staticmethod
+    def gather(slot: Any, keep: float, grad: Any) -> Any:
+        return grad + slot if keep == 1 else slot * _constant(keep, slot.device) + grad
+
+    @staticmethod
+    def blend(slot: Any, keep: float, new: Any) -> Any:
+        device = slot.device
+        return slot * _constant(keep, device) + new * _constant(1 - keep, device)
+
+    @staticmethod
+    def descend(weight: Any, step: Any, rate: Any) -> Any:
+        return weight - step * _constant(rate, weight.device)
 
 
 def total_loss(
     losses: Sequence[Loss], outs: Sequence[Any], targets: Sequence[Any], shares: Any
 ) -> Any:
     """Return the sum over the outputs of their mean losses, or weighted by ``shares``."""
-    total = 0.0
+    means = []
     for loss, out, target in zip(losses, outs, targets, strict=True):
-        values = F.mean(rules.find(loss)(loss, out, target).reshape(out.shape[0], -1), axis=1)
-        total = total + (F.mean(values) if shares is None else F.sum(values * shares))
-    return total
+        values = rules.find(loss)(loss, out, target)
+        if shares is None:
+            means.append(F.mean(values))
+        else:
+            means.append(F.sum(F.mean(values.reshape(out.shape[0], -1), axis=1) * shares))
+    return sum(means[1:], start=means[0])
 
 
 @rules(CrossEntropy)
@@ -41,6 +64,8 @@ def cross_entropy(loss: CrossEntropy, out: Any, target: Any) -> Any:
     axis = loss.axis % out.ndim
     order = [*(i for i in range(out.ndim) if i != axis), axis]
     classes = out.shape[axis]
+    if out.ndim == 2 and target.ndim == 1 and not loss.label_smoothing:
+        return F.logsumexp(out, 1) - F.indexing_one_hot(out, target, 1)
     log_p = F.logsoftmax(F.transpose(out, order).reshape(-1, classes), 1)
     if np.issubdtype(target.dtype, np.integer):
         wanted = F.one_hot(target.reshape(-1), classes).astype(log_p.dtype)

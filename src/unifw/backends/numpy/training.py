@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from unifw.backends.numpy.calls import Backward, Call
 from unifw.backends.numpy.layout import Room
 from unifw.backends.numpy.rules import rules
-from unifw.backends.schedule import Step, schedule
+from unifw.backends.schedule import learning, schedule
 from unifw.data import Data
 from unifw.measures.losses import value_and_gradient
 from unifw.spec.graph import Graph
@@ -36,15 +36,14 @@ class Passes:
     def __init__(self, graph: Graph, weights: Mapping[str, Array]) -> None:
         self._inputs = tuple(node.name for node in graph.inputs)
         steps = schedule(graph)
-        learns = _reached_by_weights(steps)
-        self._learns = learns
+        self._learns = learning(steps)
         self._order = [
             (
                 step,
                 rules.find(step.placed.layer)(step.placed),
                 {part: weights[full] for part, full in step.placed.weights.items()},
                 Room(),
-                any(source in learns for source in step.sources),
+                any(source in self._learns for source in step.sources),
             )
             for step in steps
         ]
@@ -81,16 +80,6 @@ class Passes:
                 if source in self._learns and grad is not None:
                     _accumulate(into, source, grad)
         return grads
-
-
-def _reached_by_weights(steps: Sequence[Step]) -> set[str]:
-    """Return the values that depend on a trained weight: only they need a gradient."""
-    reached: set[str] = set()
-    for step in steps:
-        trained = any(part.trainable for part in step.placed.parts.values())
-        if trained or any(source in reached for source in step.sources):
-            reached.add(step.target)
-    return reached
 
 
 def _accumulate(into: dict[str, Array], name: str, grad: Array) -> None:

@@ -59,7 +59,7 @@ def _as_image(x: Any) -> Any:
     return x.unsqueeze(2) if x.ndim == 3 else x
 
 
-class _Bias(PyLayer):  # type: ignore[misc]  # PyLayer has no types
+class _Bias(PyLayer):
     """Adds one number per channel to images.
 
     Left to broadcasting, which goes over strided memory both ways (paddle 3.3), the bias costs more than the

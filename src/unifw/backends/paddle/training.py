@@ -22,15 +22,14 @@ def total_loss(
     losses: Sequence[Loss], outs: Sequence[Any], targets: Sequence[Any], shares: Any
 ) -> Any:
     """Return the sum over the outputs of their mean losses, or weighted by ``shares``."""
-    total = None
+    means = []
     for loss, out, target in zip(losses, outs, targets, strict=True):
         values = rules.find(loss)(loss, out, target)
         if shares is None:
-            mean = values.mean()
+            means.append(values.mean())
         else:
-            mean = (values.reshape([out.shape[0], -1]).mean(1) * shares).sum()
-        total = mean if total is None else total + mean
-    return total
+            means.append((values.reshape([out.shape[0], -1]).mean(1) * shares).sum())
+    return sum(means[1:], start=means[0])
 
 
 @rules(CrossEntropy)
