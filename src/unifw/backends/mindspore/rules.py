@@ -63,12 +63,14 @@ class Dense(Rule):
         self.bias = parts.get("bias")
         self.shape = (-1, *placed.out_shape)
         self.width = placed.in_shape[-1]
+        self.is_plain = len(placed.in_shape) == 1
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        y = ops.matmul(ops.reshape(inputs[0], (-1, self.width)), self.weight)
+        x = inputs[0] if self.is_plain else ops.reshape(inputs[0], (-1, self.width))
+        y = ops.matmul(x, self.weight)
         if self.has_bias:
             y = y + self.bias
-        return ops.reshape(y, self.shape)
+        return y if self.is_plain else ops.reshape(y, self.shape)
 
 
 @rules(L.Embedding)

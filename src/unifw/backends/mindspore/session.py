@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mindspore
@@ -14,6 +14,7 @@ from unifw.backend import Options, Session
 from unifw.backends.mindspore.rules import Dropout, rules
 from unifw.backends.mindspore.training import Judged, TrainStep
 from unifw.data import Data
+from unifw.spec import layers as L
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
 
@@ -103,7 +104,9 @@ class MindSporeSession(Session):
         ranks = tuple(len(shape) + 1 for shape in graph.out_shapes)
         body = Body(graph, self._parameters, training=True)
         judged = Judged(body, options.losses, ranks[: len(options.losses)])
-        self._step = TrainStep(judged, options.optimizer, self._trained)
+        dropped = sum(isinstance(p.layer, L.Dropout) for p in graph)
+        counts = (len(graph.inputs), len(graph.outputs), dropped)
+        self._step = TrainStep(judged, options.optimizer, self._trained, counts)
         self._step.set_train()
         self._compiled: set[int] = set()
 
@@ -134,20 +137,11 @@ class MindSporeSession(Session):
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
-        loss, outs = self._step(
-            self._tensors(batch.xs),
-            self._tensors(batch.ys),
-            None if batch.weights is None else self.tensor(batch.weights),
-            self._tensors(masks.values()),
-            self.tensor(np.array(coefficients)),
-        )
+        arrays = (*batch.xs, *batch.ys, *masks.values())
+        shares = () if batch.weights is None else (batch.weights,)
+        given = map(self.tensor, (np.array(coefficients), *arrays, *shares))
+        loss, outs = self._step(*given)
         return loss, outs
-
-    def _tensors(self, arrays: Iterable[Array]) -> Any:
-        # Without the mark, tensors in a tuple are constants of the graph: every step would be
-        # compiled anew.
-        tensors = tuple(map(self.tensor, arrays))
-        return mindspore.mutable(tensors) if tensors else tensors
 
     def host(self, value: Any) -> Array:
         return np.asarray(value.asnumpy())

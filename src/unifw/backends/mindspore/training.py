@@ -10,7 +10,7 @@ from mindspore import Parameter, ParameterTuple, nn, ops
 from unifw.backends.mindspore.rules import log_softmax
 from unifw.rules import Rules
 from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
-from unifw.spec.optimizers import Optimizer
+from unifw.spec.optimizers import SGD, Adam, Optimizer
 
 __all__ = ["TrainStep", "rules"]
 
@@ -32,17 +32,21 @@ class Judge(nn.Cell):
 class CrossEntropyJudge(Judge):
     def build(self, loss: Any, rank: int) -> None:
         self.axis = loss.axis % rank
+        self.is_plain = rank == 2
+        self.whole = ops.SoftmaxCrossEntropyWithLogits()
         self.order = (*(i for i in range(rank) if i != self.axis), self.axis)
         self.smoothing = loss.label_smoothing
 
     def construct(self, out: Any, target: Any) -> Any:
-        log_p = log_softmax(ops.transpose(out, self.order), -1)
         if target.ndim < out.ndim:
             wanted = ops.one_hot(target, out.shape[self.axis], 1.0, 0.0)
         else:
             wanted = ops.transpose(target, self.order)
         if self.smoothing:
             wanted = wanted * (1 - self.smoothing) + self.smoothing / out.shape[self.axis]
+        if self.is_plain:
+            return self.whole(out, wanted)[0]
+        log_p = log_softmax(ops.transpose(out, self.order), -1)
         return -ops.sum(wanted * log_p, -1)
 
 
@@ -97,8 +101,12 @@ class Judged(nn.Cell):
         total = 0.0
         for i in range(self.count):
             values = self.judges[i](outs[i], ys[i])
-            means = ops.mean(ops.reshape(values, (values.shape[0], -1)), 1)
-            total = total + (ops.mean(means) if shares is None else ops.sum(means * shares))
+            if shares is None:
+                mean = ops.mean(values)
+            else:
+                means = ops.mean(ops.reshape(values, (values.shape[0], -1)), 1)
+                mean = ops.sum(means * shares)
+            total = mean if i == 0 else total + mean
         return total, outs
 
 
@@ -122,14 +130,84 @@ class MindSporeOps:
         return weight - step * rate
 
 
-class TrainStep(nn.Cell):
-    """One whole step: ``(xs, ys, shares, masks, coefficients) -> (loss, outputs)``."""
+class FusedMomentum(nn.Cell):
+    """The step of SGD with momentum as one kernel; that ignores Nesterov on CPU (mindspore 2.10)."""
 
-    def __init__(self, judged: Judged, optimizer: Optimizer, trained: list[Parameter]) -> None:
+    def __init__(self, optimizer: SGD) -> None:
+        super().__init__()
+        self.kernel = ops.ApplyMomentum()
+        self.momentum, self.decay = optimizer.momentum, optimizer.weight_decay
+
+    def construct(self, weight: Any, slots: Any, grad: Any, coefficients: Any) -> Any:
+        if self.decay:
+            grad = grad + weight * self.decay
+        return self.kernel(weight, slots[0], coefficients[0], grad, self.momentum)
+
+
+class FusedAdam(nn.Cell):
+    """The step of Adam and AdamW as one kernel.
+
+    The kernel adds epsilon to the root of the plain second moment, where ours adds it to that of the unbiased
+    one (mindspore 2.10): both are the same with the rate and epsilon divided by the correction.
+    """
+
+    def __init__(self, optimizer: Adam) -> None:
+        super().__init__()
+        self.kernel = ops.Adam()
+        self.beta1, self.beta2, self.epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
+        self.decay, self.decoupled = optimizer.weight_decay, optimizer.decoupled
+
+    def construct(self, weight: Any, slots: Any, grad: Any, coefficients: Any) -> Any:
+        if self.decay and self.decoupled:
+            grad = ops.depend(grad, ops.assign(weight, weight * coefficients[2]))
+        elif self.decay:
+            grad = grad + weight * self.decay
+        rate, epsilon = coefficients[0] / coefficients[1], self.epsilon / coefficients[1]
+        # The powers of the betas are in the rate already.
+        return self.kernel(
+            weight, slots[0], slots[1], 0.0, 0.0, rate, self.beta1, self.beta2, epsilon, grad
+        )
+
+
+def fused(optimizer: Optimizer) -> nn.Cell | None:
+    """Return the kernel that takes the very step of an optimizer, if there is one."""
+    if isinstance(optimizer, SGD) and optimizer.momentum and not optimizer.nesterov:
+        return FusedMomentum(optimizer)
+    if isinstance(optimizer, Adam) and not optimizer.amsgrad:
+        return FusedAdam(optimizer)
+    return None
+
+
+class TrainStep(nn.Cell):
+    """One whole step: ``(coefficients, *inputs, *targets, *masks[, shares]) -> (loss, outputs)``.
+
+    All tensors are arguments of their own: those in a tuple are constants of the graph, which would be compiled
+    anew in every step, or are unpacked slowly if they are marked as mutable (mindspore 2.10).
+
+    Parameters
+    ----------
+    judged : Judged
+        The net and its losses.
+    optimizer : Optimizer
+        How to train.
+    trained : list of Parameter
+        The weights that learn.
+    counts : tuple of int
+        How many inputs, targets and masks there are.
+    """
+
+    def __init__(
+        self,
+        judged: Judged,
+        optimizer: Optimizer,
+        trained: list[Parameter],
+        counts: tuple[int, int, int],
+    ) -> None:
         super().__init__(auto_prefix=False)
         # The mark lets the compiler read the formula's source; it changes nothing else.
         mindspore.jit_class(type(optimizer))
         self.judged = judged
+        self.ends = (counts[0], counts[0] + counts[1], sum(counts))
         self.optimizer, self.ops = optimizer, MindSporeOps()
         self.count, self.slot_count = len(trained), len(optimizer.slots)
         self.trained = ParameterTuple(trained)
@@ -139,10 +217,15 @@ class TrainStep(nn.Cell):
             )
             for w in trained
         )
+        self.fused: Any = fused(optimizer)
+        self.is_fused = self.fused is not None
         self.clip_value, self.clip_norm = optimizer.clip_value, optimizer.clip_norm
         self.gradient = mindspore.value_and_grad(judged, None, self.trained, has_aux=True)
 
-    def construct(self, xs: Any, ys: Any, shares: Any, masks: Any, coefficients: Any) -> Any:
+    def construct(self, coefficients: Any, *arrays: Any) -> Any:
+        xs, ys = arrays[: self.ends[0]], arrays[self.ends[0] : self.ends[1]]
+        masks = arrays[self.ends[1] : self.ends[2]]
+        shares = arrays[self.ends[2]] if len(arrays) > self.ends[2] else None
         if self.count == 0:
             return self.judged(xs, ys, shares, masks)
         (loss, outs), grads = self.gradient(xs, ys, shares, masks)
@@ -153,6 +236,9 @@ class TrainStep(nn.Cell):
                 grad = ops.clamp(grad, -self.clip_value, self.clip_value)
             if self.clip_norm is not None:
                 grad = grad * factor
+            if self.is_fused:
+                self.fused(self.trained[i], self.slots[i], grad, coefficients)
+                continue
             weight, slots = self.optimizer.update(
                 self.ops, self.trained[i], grad, self.slots[i], coefficients
             )
