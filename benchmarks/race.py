@@ -20,7 +20,6 @@ from unifw.isolate import environments
 __all__ = ["ENTRANTS", "Entrant", "Result", "entrants", "race"]
 
 ROOT = Path(__file__).parents[1]
-MODULES = {"keras": "torch"}
 FRAMEWORKS = ("torch", "keras", "paddle", "mindspore", "megengine")
 
 

@@ -30,7 +30,7 @@ class Call(NamedTuple):
     batch_last : bool
         Whether inputs are, and the output shall be, ``(channels, *spatial, n)``.
     is_first : bool
-        Whether nothing before it learns, so that the inputs need no gradient.
+        Whether nothing before it learns, so that in training the inputs need no gradient.
     """
 
     weights: Mapping[str, Any]
@@ -126,13 +126,16 @@ class Walk:
     ) -> tuple[Any, ...]:
         """Return all outputs."""
         values = dict(zip(self._inputs, xs, strict=True))
-        for (step, forward, *flags, reads), weights in zip(self._steps, self._weights, strict=True):
+        for (step, forward, last, first, reads), weights in zip(
+            self._steps, self._weights, strict=True
+        ):
             inputs = tuple(
                 [values[name] if turn is None else turn(values[name]) for name, turn in reads]
             )
             mask = masks.get(step.placed.name) if masks else None
-            values[step.target] = forward(Call(weights, inputs, training, mask, *flags))
-            del inputs
+            call = Call(weights, inputs, training, mask, last, training and first)
+            values[step.target] = forward(call)
+            del inputs, call
             for name in step.spent:
                 del values[name]
         return tuple([values[n] if turn is None else turn(values[n]) for n, turn in self._ends])

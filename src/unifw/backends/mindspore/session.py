@@ -13,6 +13,7 @@ from mindspore import Parameter, Tensor, nn
 from unifw.backend import Options, Session
 from unifw.backends.mindspore.rules import Dropout, rules
 from unifw.backends.mindspore.training import Judged, TrainStep
+from unifw.backends.schedule import schedule
 from unifw.data import Data
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph
@@ -34,15 +35,16 @@ class Body(nn.Cell):
         places = {node.name: place for place, node in enumerate(graph.inputs)}
         cells = []
         dropped = 0
-        for placed in graph:
+        steps = schedule(graph)
+        for placed, _, target, _ in steps:
             parts = {part: parameters[full] for part, full in placed.weights.items()}
             cell = rules.find(placed.layer)(placed, parts, training=training)
             if isinstance(cell, Dropout):
                 cell.number, dropped = dropped, dropped + 1
             cells.append(cell)
-            places[placed.name] = len(places)
+            places[target] = len(places)
         self.steps = nn.CellList(cells, auto_prefix=False)
-        self.sources = tuple(tuple(places[source] for source in p.sources) for p in graph)
+        self.sources = tuple(tuple(places[source] for source in step.sources) for step in steps)
         self.ends = tuple(places[name] for name in graph.outputs)
         self.count = len(cells)
 

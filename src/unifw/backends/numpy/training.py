@@ -52,18 +52,24 @@ class Passes:
     def forward(
         self, xs: tuple[Array, ...], *, training: bool, masks: Mapping[str, Array]
     ) -> tuple[dict[str, Array], list[Backward]]:
-        """Return the value of every node, and the backward pass of every step.
+        """Return the values that are still there, the outputs among them, and the backward passes.
 
-        The values lie in memory that the next pass uses again.
+        In training the values lie in memory that the next pass uses again; in evaluation nothing is
+        held for longer than it is read.
         """
         values = dict(zip(self._inputs, xs, strict=True))
         backwards = []
         for step, rule, weights, room, wanted in self._order:
             inputs = tuple(values[source] for source in step.sources)
             mask = masks.get(step.placed.name)
-            call = Call(weights, inputs, training, room, self._scratch, mask, wanted)
+            own = room if training else Room()
+            call = Call(weights, inputs, training, own, self._scratch, mask, wanted)
             values[step.target], backward = rule(call)
-            backwards.append(backward)
+            if training:
+                backwards.append(backward)
+            del inputs, call, backward
+            for name in step.spent:
+                del values[name]
         return values, backwards
 
     def backward(self, into: dict[str, Array], backwards: list[Backward]) -> dict[str, Array]:

@@ -59,23 +59,30 @@ def _as_image(x: Any) -> Any:
     return x.unsqueeze(2) if x.ndim == 3 else x
 
 
-class _Bias(PyLayer):
-    """Adds one number per channel to images.
+def _biased(y: Any, bias: Any) -> Any:
+    """Add one number per channel to images.
 
-    Left to broadcasting, which goes over strided memory both ways (paddle 3.3), the bias costs more than the
-    convolution. Here it is spread out beforehand, and its gradient is a product with ones.
+    Left to broadcasting, which goes over strided memory (paddle 3.3), that costs more than the convolution; so
+    the bias is spread out beforehand.
     """
+    channels, *spatial = y.shape[1:]
+    size = math.prod(spatial)
+    spread = bias.reshape([channels, 1]).expand([channels, size]).reshape([-1])
+    return (y.flatten(1) + spread).reshape([-1, channels, *spatial])
+
+
+class _Bias(PyLayer):
+    """The same in training: the gradient of the bias is a product with ones, for the same reason."""
 
     @staticmethod
     def forward(ctx: Any, y: Any, bias: Any) -> Any:
-        rows, ctx.channels, *spatial = y.shape
-        size = math.prod(spatial)
-        spread = bias.reshape([ctx.channels, 1]).expand([ctx.channels, size]).reshape([-1])
-        return (y.reshape([rows, -1]) + spread).reshape(y.shape)
+        del ctx
+        return _biased(y, bias)
 
     @staticmethod
     def backward(ctx: Any, dy: Any) -> Any:
-        flat = dy.reshape([dy.shape[0], ctx.channels, -1])
+        del ctx
+        flat = dy.flatten(2)
         ones = paddle.ones([flat.shape[2]], dtype=dy.dtype)
         return dy, paddle.matmul(flat, ones).sum(0)
 
@@ -94,7 +101,8 @@ def conv(placed: Placed) -> Forward:
     def forward(call: Call) -> Any:
         weight, bias = _as_image(call.weights["weight"]), call.weights.get("bias")
         y = F.conv2d(_as_image(call.x), weight, None, **settings)
-        y = y if bias is None else _Bias.apply(y, bias)
+        if bias is not None:
+            y = _Bias.apply(y, bias) if call.training else _biased(y, bias)
         return y.squeeze(2) if series else y
 
     return forward
