@@ -147,19 +147,14 @@ def _momentum(given: SGD, trained: Sequence[Any]) -> Any:
 def _adam(given: Adam, trained: Sequence[Any]) -> Any:
     if given.amsgrad:
         return None
-    return paddle.optimizer.Adam(
-        given.learning_rate, given.beta1, given.beta2, given.epsilon, parameters=list(trained),
-        weight_decay=given.weight_decay or None, use_multi_tensor=True,
-    )  # fmt: skip
-
-
-def _adamw(given: AdamW, trained: Sequence[Any]) -> Any:
-    if given.amsgrad:
-        return None
-    return paddle.optimizer.AdamW(
-        given.learning_rate, given.beta1, given.beta2, given.epsilon, parameters=list(trained),
-        weight_decay=given.weight_decay,
-    )  # fmt: skip
+    settings = {
+        "learning_rate": given.learning_rate, "beta1": given.beta1, "beta2": given.beta2,
+        "epsilon": given.epsilon, "parameters": list(trained),
+    }  # fmt: skip
+    if given.decoupled:
+        return paddle.optimizer.AdamW(**settings, weight_decay=given.weight_decay)
+    decay = given.weight_decay or None
+    return paddle.optimizer.Adam(**settings, weight_decay=decay, use_multi_tensor=True)
 
 
 def _adagrad(given: Adagrad, trained: Sequence[Any]) -> Any:
@@ -170,5 +165,5 @@ def _adagrad(given: Adagrad, trained: Sequence[Any]) -> Any:
 
 
 FUSED: dict[type[Optimizer], Callable[[Any, Sequence[Any]], Any]] = {
-    SGD: _momentum, Adam: _adam, AdamW: _adamw, Adagrad: _adagrad,
+    SGD: _momentum, Adam: _adam, AdamW: _adam, Adagrad: _adagrad,
 }  # fmt: skip
