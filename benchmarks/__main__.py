@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.race import FRAMEWORKS, entrants, race
+from benchmarks.race import FRAMEWORKS, Result, entrants, race
 from benchmarks.report import environment, markdown, plot, to_data
 from benchmarks.tasks import TASKS, task
 
@@ -28,22 +28,23 @@ def main() -> None:
     options = parser.parse_args()
     pythons = dict(given.split("=", 1) for given in options.python)
     found = entrants(options.frameworks.split(","), pythons)
-    results = []
+    results: list[Result] = []
     for name in options.tasks.split(","):
         task(name)
+    for name in options.tasks.split(","):
         results += race(name, found, options.rounds, lambda text: print(text, flush=True))
-    options.folder.mkdir(parents=True, exist_ok=True)
-    told = {
-        "environment": environment(results),
-        "rounds": options.rounds,
-        "results": to_data(results),
-    }
-    Path(options.folder, "results.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-    text = markdown(results)
-    Path(options.folder, "results.md").write_text(text, encoding="utf-8")
-    plot(results, Path(options.folder, "results.png"))
-    print(text)
+        write(results, options.rounds, options.folder)  # a run is long, and may be cut short
+    print(markdown(results))
     print(f"written to {options.folder}")
+
+
+def write(results: list[Result], rounds: int, folder: Path) -> None:
+    """Write tables, plain data and a plot of what has been measured so far."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {"environment": environment(results), "rounds": rounds, "results": to_data(results)}
+    Path(folder, "results.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+    Path(folder, "results.md").write_text(markdown(results), encoding="utf-8")
+    plot(results, Path(folder, "results.png"))
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ class Session(ABC):
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
-        """Take one optimizer step.
+        """Take one optimizer step, whose number ``steps`` says already.
 
         Parameters
         ----------

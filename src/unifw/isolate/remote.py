@@ -192,7 +192,7 @@ class RemoteSession(Session):
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
         arrays = data_arrays(batch) | prefixed("mask/", masks)
-        answer = self._ask("train", {"coefficients": coefficients}, arrays)
+        answer = self._ask("train", {"coefficients": coefficients, "steps": self.steps}, arrays)
         self._kept = None  # to hand everything over after each single step would cost too much
         loss, *outs = answer.arrays.values()
         return loss, outs

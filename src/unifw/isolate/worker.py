@@ -138,6 +138,7 @@ class Server:
     def train(self, about: About, arrays: Arrays) -> Message:
         """Take one optimizer step."""
         session = self._live
+        session.steps = about["steps"]
         loss, outs = session.train_batch(
             read_data(arrays), tuple(about["coefficients"]), under("mask/", arrays)
         )
