@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -144,15 +145,24 @@ class Runner:
             encoding="utf-8", env=variables,
         )  # fmt: skip
         self.result.about = self._heard()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Stop all its threads: some frameworks' wait for work by spinning, while others are measured."""
+        if not self.result.problem:
+            self._process.send_signal(signal.SIGSTOP)
 
     def ask(self, verb: str, *given: Any) -> dict[str, Any]:
         """Return the answer to a request; nothing once it has failed."""
         if self.result.problem:
             return {}
+        self._process.send_signal(signal.SIGCONT)
         assert self._process.stdin is not None  # noqa: S101 - a pipe
         self._process.stdin.write(json.dumps({"do": verb, "with": given}) + "\n")
         self._process.stdin.flush()
-        return self._heard()
+        found = self._heard()
+        self._rest()
+        return found
 
     def _heard(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - a pipe
