@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from pathlib import Path
 
 from benchmarks.race import FRAMEWORKS, Result, entrants, race
@@ -28,6 +30,8 @@ def main() -> None:
     options = parser.parse_args()
     pythons = dict(given.split("=", 1) for given in options.python)
     found = entrants(options.frameworks.split(","), pythons)
+    # However it ends, it ends the contenders too: they are stopped, and would never know.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     results: list[Result] = []
     for name in options.tasks.split(","):
         task(name)
