@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Placed
-from unifw.spec.layers import MaxPool1D, MaxPool2D, ReLU
 
 __all__ = ["Step", "batch_last", "learning", "schedule"]
 
@@ -45,7 +44,8 @@ def schedule(graph: Graph) -> tuple[Step, ...]:
     """Return the steps of a net.
 
     ReLU before a maximum is ReLU after it: the same values and the same gradients, ties and all, for a
-    fraction of the work. So the two change places where nothing else reads the value between them.
+    fraction of the work. So the two change places where nothing else reads the value between them. (No
+    window of a pool lies wholly in the padding; its description sees to that.)
     """
     readers: dict[str, list[Placed]] = {}
     for placed in graph:
@@ -54,9 +54,9 @@ def schedule(graph: Graph) -> tuple[Step, ...]:
     steps = {p.name: Step(p, p.sources, p.name) for p in graph}
     for relu in graph:
         after = readers.get(relu.name, [])
-        if isinstance(relu.layer, ReLU) and relu.name not in graph.outputs and len(after) == 1:
+        if isinstance(relu.layer, L.ReLU) and relu.name not in graph.outputs and len(after) == 1:
             (pool,) = after
-            if isinstance(pool.layer, MaxPool1D | MaxPool2D) and _sees_values(pool):
+            if isinstance(pool.layer, L.MaxPool1D | L.MaxPool2D):
                 steps[relu.name] = Step(pool, relu.sources, relu.name)
                 steps[pool.name] = Step(relu, (relu.name,), pool.name)
     return tuple(_with_spent(list(steps.values()), graph.outputs))
@@ -69,13 +69,6 @@ def _with_spent(steps: list[Step], outputs: tuple[str, ...]) -> list[Step]:
         needed.update(spent)
         found.append(step._replace(spent=spent))
     return found[::-1]
-
-
-def _sees_values(pool: Placed) -> bool:
-    """Whether no window lies wholly in the padding, whose maximum a ReLU would change."""
-    window = pool.layer.window
-    sides = zip(window.kernel, window.pads(pool.in_shape[1:]), strict=True)
-    return all(max(pads) < size for size, pads in sides)
 
 
 def batch_last(steps: Iterable[Step]) -> tuple[frozenset[str], frozenset[str]]:

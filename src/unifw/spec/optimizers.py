@@ -1,7 +1,8 @@
 """Optimizers: their settings, and their one formula, written once for every framework.
 
 ``update`` uses nothing but arithmetic and a few named operations, so NumPy arrays, Paddle, MindSpore
-and MegEngine tensors all go through the very same lines; no framework's own defaults come in. (The
+and MegEngine tensors all go through the very same lines; no framework's own defaults come in. (Where a
+framework has the very same step as one kernel, proved by the conformance suite, its plugin may take that.) (The
 graph compiler of MindSpore reads the source of ``update``, so its lines are of the plainest kind.)
 Formulas follow PyTorch's: epsilon outside the root, states from zero, the momentum buffer without
 the rate, weight decay added to the gradient (but not in AdamW). See ``docs/semantics.md``.

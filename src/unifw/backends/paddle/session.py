@@ -60,7 +60,7 @@ class Net(paddle.nn.Layer):
 
 
 class PaddleSession(Session):
-    """Eager steps; updates by unifw's own formulas."""
+    """Eager steps; ``update`` says how the weights change."""
 
     def __init__(self, graph: Graph, options: Options) -> None:
         super().__init__(graph, options)
