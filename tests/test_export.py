@@ -26,7 +26,7 @@ from unifw.errors import (
     UnknownName,
     Unsupported,
 )
-from unifw.export.onnx_rules import model as onnx_model
+from unifw.export.onnx_model import model as onnx_model
 from unifw.testing.cases import LAYERS
 from unifw.testing.compare import apart, opened, rough_weights
 

@@ -19,7 +19,7 @@ LAYERS = (
     ("errors",),
     ("spec", "layers", "losses", "metrics", "optimizers", "initializers"),
     ("rules", "process"),
-    ("weights", "randomness"),
+    ("weights", "randomness", "formulas"),
     ("measures",),
     ("data",),
     ("backend",),

@@ -44,6 +44,12 @@ class Rules:
 
         return remember
 
+    def adopt(self, others: Rules, wrap: Callable[[Any], Callable[..., Any]]) -> None:
+        """Take the builders of another table, wrapped, for all that has neither rule nor gap here."""
+        for kind, builder in others._builders.items():
+            if kind not in self._builders and kind not in self._gaps:
+                self._builders[kind] = wrap(builder)
+
     def lacks(self, kind: type[Value], reason: Reason, why: str) -> None:
         """State that ``kind`` has no rule here, and why (with version and link where it is the framework's)."""
         self._gaps[kind] = f"{reason.value}: {why}"

@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from unifw.backends.schedule import batch_last, learning, schedule
+from unifw.formulas.functional import Formula, Functional
 from unifw.rules import Rules
 from unifw.spec.graph import Graph, Placed
 from unifw.spec.optimizers import Optimizer
 
-__all__ = ["Call", "Forward", "Walk", "activation", "slot_places"]
+__all__ = ["Call", "Forward", "Walk", "activation", "by_formula", "slot_places"]
 
 
 class Call(NamedTuple):
@@ -56,6 +57,19 @@ def activation(function: Callable[[Any, Any], Any]) -> Callable[[Placed], Forwar
         return lambda call: function(placed.layer, call.x)
 
     return rule
+
+
+def by_formula(functional: Functional) -> Callable[[Formula], Callable[[Placed], Forward]]:
+    """Return what makes a rule of a shared formula, in the words of a framework."""
+
+    def wrap(formula: Formula) -> Callable[[Placed], Forward]:
+        def rule(placed: Placed) -> Forward:
+            applied, parts = formula(placed, functional), tuple(placed.parts)
+            return lambda call: applied(call.inputs, tuple([call.weights[p] for p in parts]))
+
+        return rule
+
+    return wrap
 
 
 class Turns(NamedTuple):

@@ -55,7 +55,7 @@ class Onnx:
         """
         import onnx
 
-        from unifw.export.onnx_rules import model
+        from unifw.export.onnx_model import model
 
         built = model(graph, weights, metadata=metadata, opset=opset)
         try:

@@ -1,4 +1,4 @@
-"""Layer → ONNX nodes, and the whole model around them.
+"""Layer → ONNX nodes.
 
 A rule takes a ``Writer``, the ``Placed`` and the names of its inputs, and returns that of its output.
 """
@@ -6,146 +6,20 @@ A rule takes a ``Writer``, the ``Placed`` and the names of its inputs, and retur
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
-import unifw
+from unifw.export.onnx_functional import by_formula
+from unifw.export.onnx_writer import Writer
+from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
-from unifw.spec.graph import Graph, Placed
+from unifw.spec.graph import Placed
 
-__all__ = ["Writer", "model", "rules"]
+__all__ = ["rules"]
 
 rules = Rules("format 'onnx'")
-
-Array = npt.NDArray[Any]
-BATCH = "N"
-
-
-@dataclass
-class Writer:
-    """Gathers the nodes and constants of a graph.
-
-    Attributes
-    ----------
-    weights : mapping of str to ndarray
-        The net's weights by full name, under which they are stored in the file, once each.
-    opset : int
-        Version of the operators.
-    """
-
-    weights: Mapping[str, Array]
-    opset: int
-    nodes: list[dict[str, Any]] = field(default_factory=list)
-    constants: dict[str, Array] = field(default_factory=dict)
-    layer: str = ""
-
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        number = sum(1 for node in self.nodes if node["layer"] == self.layer)
-        output = f"{self.layer}/{kind}" + (f"_{number}" if number else "")
-        self.nodes.append(
-            {"layer": self.layer, "kind": kind, "inputs": list(inputs), "output": output,
-             "attributes": attributes}
-        )  # fmt: skip
-        return output
-
-    def weight(self, placed: Placed, part: str) -> str:
-        """Return the name of a weight of a layer, storing it."""
-        full = placed.weights[part]
-        self.constants[full] = _floats(self.weights[full])
-        return full
-
-    def constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:
-        """Store a constant of this layer and return its name."""
-        full = f"{self.layer}/{name}"
-        self.constants[full] = np.array(value, dtype=dtype)
-        return full
-
-    def ints(self, name: str, values: Sequence[int]) -> str:
-        """Store whole numbers and return their name."""
-        return self.constant(name, values, np.int64)
-
-
-def _floats(array: Array) -> Array:
-    # In C order; not np.ascontiguousarray, which turns scalars into vectors.
-    return np.array(array, dtype=np.float32, order="C")
-
-
-def model(
-    graph: Graph, weights: Mapping[str, Array], *, metadata: Mapping[str, str], opset: int
-) -> onnx.ModelProto:
-    """Return a net with its weights as an ONNX model; its batch axis ``N`` is free."""
-    writer = Writer(weights, opset)
-    values = {node.name: node.name for node in graph.inputs}
-    for placed in graph:
-        writer.layer = placed.name
-        inputs = [values[source] for source in placed.sources]
-        values[placed.name] = rules.find(placed.layer)(writer, placed, inputs)
-    outputs = _named_outputs(writer, graph, values)
-    made = helper.make_graph(
-        [_node(node) for node in writer.nodes],
-        graph.name,
-        [_value(n.name, n.shape, n.dtype) for n in graph.inputs],
-        [
-            _value(name, shape, _dtype(graph, end))
-            for name, end, shape in zip(outputs, graph.outputs, graph.out_shapes, strict=True)
-        ],
-        [numpy_helper.from_array(value, name) for name, value in writer.constants.items()],
-    )
-    imports = [helper.make_opsetid("", opset)]
-    built = helper.make_model(
-        made,
-        opset_imports=imports,
-        # The oldest that knows the operators: onnx writes its newest, which runtimes refuse.
-        ir_version=helper.find_min_ir_version_for(imports),
-        producer_name="unifw",
-        producer_version=unifw.__version__,
-    )
-    helper.set_model_props(built, dict(metadata))
-    return built
-
-
-def _named_outputs(writer: Writer, graph: Graph, values: Mapping[str, str]) -> list[str]:
-    """Give each output the name it has in the net."""
-    inputs = {node.name for node in graph.inputs}
-    for name in graph.outputs:
-        made = values[name]
-        if made in inputs or [values[n] for n in graph.outputs].count(made) > 1:
-            writer.layer = name
-            made = writer.op("Identity", made)
-        if name not in inputs:
-            _rename(writer, made, name)
-    # An input that is an output as well cannot have its name twice.
-    return [f"{name}/Identity" if name in inputs else name for name in graph.outputs]
-
-
-def _rename(writer: Writer, old: str, new: str) -> None:
-    for node in writer.nodes:
-        node["inputs"] = [new if name == old else name for name in node["inputs"]]
-        node["output"] = new if node["output"] == old else node["output"]
-
-
-def _node(node: dict[str, Any]) -> onnx.NodeProto:
-    return helper.make_node(
-        node["kind"], node["inputs"], [node["output"]],
-        name=f"{node['layer']}/{node['output'].rpartition('/')[2]}", **node["attributes"],
-    )  # fmt: skip
-
-
-def _dtype(graph: Graph, name: str) -> str:
-    return ({n.name: n.dtype for n in graph.inputs} | {p.name: p.dtype for p in graph})[name]
-
-
-def _value(name: str, shape: tuple[int, ...], dtype: str) -> onnx.ValueInfoProto:
-    kind = TensorProto.INT64 if dtype == "int" else TensorProto.FLOAT
-    return helper.make_tensor_value_info(name, kind, [BATCH, *shape])
 
 
 # ------------------------------------------------------------------------ matrices
@@ -337,3 +211,8 @@ def softmax(w: Writer, placed: Placed, inputs: list[str]) -> str:
 @rules(L.LogSoftmax)
 def log_softmax(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("LogSoftmax", *inputs, axis=placed.layer.axis)
+
+
+# ------------------------------------------------------------------------ all the rest
+
+rules.adopt(formulas, by_formula)

@@ -75,11 +75,13 @@ def connect(layer: Layer, inputs: tuple[Any, ...]) -> Symbol:
         wants = f"{least}" if most == least else f"at least {least}"
         message = f"{layer!r} takes {wants} input(s), got {len(inputs)}"
         raise SpecError(message)
-    for given in inputs:
-        if layer.takes not in ("any", given.dtype):
-            message = f"{layer!r} takes {layer.takes} input, got {given!r}; {_mend(layer.takes)}"
+    alike = isinstance(layer.takes, str)
+    takes = (layer.takes,) * len(inputs) if isinstance(layer.takes, str) else layer.takes
+    for given, dtype in zip(inputs, takes, strict=False):
+        if dtype not in ("any", given.dtype):
+            message = f"{layer!r} takes {dtype} input, got {given!r}; {_mend(dtype)}"
             raise SpecError(message)
-    if len({given.dtype for given in inputs}) > 1:
+    if alike and len({given.dtype for given in inputs}) > 1:
         message = f"{layer!r} joins int and float inputs; pass the ints through an Embedding first"
         raise SpecError(message)
     try:

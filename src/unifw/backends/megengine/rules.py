@@ -14,7 +14,8 @@ import megengine.functional as F
 import numpy as np
 from megengine import Tensor
 
-from unifw.backends.eager import Call, Forward, Turns, activation
+from unifw.backends.eager import Call, Forward, Turns, activation, by_formula
+from unifw.backends.megengine.functional import FUNCTIONAL
 from unifw.backends.megengine.windows import (
     Convolution,
     FirstMaximum,
@@ -23,6 +24,7 @@ from unifw.backends.megengine.windows import (
     Positive,
     Standardised,
 )
+from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
@@ -377,3 +379,8 @@ rules(L.Sigmoid)(activation(lambda layer, x: F.sigmoid(x)))
 rules(L.Tanh)(activation(lambda layer, x: F.tanh(x)))
 rules(L.Softmax)(activation(lambda layer, x: F.softmax(x, layer.axis)))
 rules(L.LogSoftmax)(activation(lambda layer, x: F.logsoftmax(x, layer.axis)))
+
+
+# ------------------------------------------------------------------------ all the rest
+
+rules.adopt(formulas, by_formula(FUNCTIONAL))

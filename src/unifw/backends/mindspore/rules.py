@@ -12,8 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import ParameterTuple, Tensor, nn, ops
 
+from unifw.backends.mindspore.functional import FUNCTIONAL, put_around
+from unifw.formulas.functional import Formula
+from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
@@ -91,32 +94,6 @@ def _image(values: tuple[int, ...], fill: int) -> tuple[int, ...]:
     return (fill,) * (2 - len(values)) + values
 
 
-def _put_around(x: Any, pads: Any, value: float) -> Any:
-    """Put a constant around the last axes.
-
-    By joining: in a compiled training step, ops.pad after a pool and before an unfold never comes
-    to an end (mindspore 2.10, CPU).
-    """
-    first = x.ndim - len(pads)
-    for i in range(len(pads)):
-        axis = first + i
-        before, after = pads[i]
-        if before:
-            x = ops.cat(
-                (
-                    ops.full((*x.shape[:axis], before, *x.shape[axis + 1 :]), value, dtype=x.dtype),
-                    x,
-                ),
-                axis,
-            )
-        if after:
-            x = ops.cat(
-                (x, ops.full((*x.shape[:axis], after, *x.shape[axis + 1 :]), value, dtype=x.dtype)),
-                axis,
-            )
-    return x
-
-
 class Windowed(Rule):
     """Base of the rules with a sliding window."""
 
@@ -133,7 +110,7 @@ class Windowed(Rule):
     def padded(self, x: Any, value: float) -> Any:
         """Return the input with its padding, as an image."""
         if self.is_padded:
-            x = _put_around(x, self.pads, value)
+            x = put_around(x, self.pads, value)
         return ops.expand_dims(x, 2) if self.is_series else x
 
 
@@ -324,7 +301,7 @@ class Pad(Rule):
         self.pads, self.value = placed.layer.padding, placed.layer.value
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        return _put_around(inputs[0], self.pads, self.value)
+        return put_around(inputs[0], self.pads, self.value)
 
 
 @rules(L.Add)
@@ -427,3 +404,24 @@ class LogSoftmax(Rule):
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         return log_softmax(inputs[0], self.axis)
+
+
+# ------------------------------------------------------------------------ all the rest
+
+
+def _by_formula(formula: Formula) -> type[Rule]:
+    """Make a rule of a shared formula."""
+
+    class ByFormula(Rule):
+        def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
+            del training
+            self.applied = formula(placed, FUNCTIONAL)
+            self.parts = ParameterTuple([parts[part] for part in placed.parts])
+
+        def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
+            return self.applied(inputs, self.parts)
+
+    return ByFormula
+
+
+rules.adopt(formulas, _by_formula)

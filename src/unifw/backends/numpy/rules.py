@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from unifw.backends.numpy import activations, convolution, normalisation, pooling
 from unifw.backends.numpy.calls import Backward, Call, Forward, pure, rules
+from unifw.backends.numpy.formula import by_formula
 from unifw.backends.numpy.layout import reshaped
+from unifw.formulas.table import formulas
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 
@@ -148,3 +150,8 @@ def concatenate(placed: Placed) -> Forward:
         return np.concatenate(call.inputs, axis), lambda dy: (tuple(np.split(dy, cuts, axis)), {})
 
     return forward
+
+
+# ------------------------------------------------------------------------ all the rest
+
+rules.adopt(formulas, by_formula)

@@ -13,7 +13,9 @@ import paddle
 import paddle.nn.functional as F
 from paddle.autograd import PyLayer
 
-from unifw.backends.eager import Call, Forward, activation
+from unifw.backends.eager import Call, Forward, activation, by_formula
+from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
@@ -281,3 +283,8 @@ rules(L.Sigmoid)(activation(lambda layer, x: F.sigmoid(x)))
 rules(L.Tanh)(activation(lambda layer, x: paddle.tanh(x)))
 rules(L.Softmax)(activation(lambda layer, x: F.softmax(x, layer.axis)))
 rules(L.LogSoftmax)(activation(lambda layer, x: log_softmax(x, layer.axis)))
+
+
+# ------------------------------------------------------------------------ all the rest
+
+rules.adopt(formulas, by_formula(FUNCTIONAL))

@@ -13,6 +13,7 @@ __all__ = [
     "GELU",
     "LeakyReLU",
     "LogSoftmax",
+    "Mish",
     "ReLU",
     "SiLU",
     "Sigmoid",
@@ -67,6 +68,10 @@ class GELU(Layer):
 
 class SiLU(Layer):
     """``x * sigmoid(x)``, also called swish (Ramachandran et al., 2017)."""
+
+
+class Mish(Layer):
+    """``x * tanh(log(1 + exp(x)))`` (Misra, 2019)."""
 
 
 class Sigmoid(Layer):

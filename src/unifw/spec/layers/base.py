@@ -39,7 +39,8 @@ class Layer(Value):
     """
 
     family: ClassVar[str] = "layer"
-    takes: ClassVar[str] = "float"
+    # What it reads: one dtype for all of its inputs ("any": all alike), or one for each.
+    takes: ClassVar[str | tuple[str, ...]] = "float"
     gives: ClassVar[str] = "float"
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
 

@@ -1,0 +1,80 @@
+"""The vocabulary of the shared formulas in MegEngine's words; see ``unifw.formulas.functional``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import megengine.functional as F
+import numpy as np
+import numpy.typing as npt
+from megengine import Tensor
+
+__all__ = ["FUNCTIONAL", "MegEngineFunctional"]
+
+Array = npt.NDArray[Any]
+
+
+class MegEngineFunctional:
+    """The operations; see ``Functional``, whose words they are."""
+
+    exp = staticmethod(F.exp)
+    log = staticmethod(F.log)
+    sqrt = staticmethod(F.sqrt)
+    tanh = staticmethod(F.tanh)
+    sigmoid = staticmethod(F.sigmoid)
+    softplus = staticmethod(F.softplus)
+    where = staticmethod(F.where)
+
+    def constant(self, array: Array) -> Any:
+        return Tensor(np.asarray(array, dtype=np.float32))
+
+    def detach(self, x: Any) -> Any:
+        return x.detach()
+
+    def matmul(self, x: Any, y: Any) -> Any:
+        # The gradient of a product of a 3-D and a 2-D tensor crashes the process (megengine 1.13).
+        if y.ndim == 2 < x.ndim:
+            rows = F.matmul(x.reshape(-1, x.shape[-1]), y)
+            return rows.reshape(*x.shape[:-1], y.shape[-1])
+        return F.matmul(x, y)
+
+    def softmax(self, x: Any, axis: int) -> Any:
+        return F.softmax(x, axis)
+
+    def sum(self, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+        return F.sum(x, list(axes), keepdims)
+
+    def mean(self, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+        return F.mean(x, list(axes), keepdims)
+
+    def amax(self, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+        return F.max(x.detach(), list(axes), keepdims)
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
+        return x.reshape(*shape)
+
+    def transpose(self, x: Any, order: tuple[int, ...]) -> Any:
+        return F.transpose(x, order)
+
+    def concat(self, xs: Sequence[Any], axis: int) -> Any:
+        return F.concat(list(xs), axis)
+
+    def cut(self, x: Any, axis: int, start: int, stop: int, step: int) -> Any:
+        return x[(slice(None),) * axis + (slice(start, stop, step),)]
+
+    def pad(self, x: Any, pads: tuple[tuple[int, int], ...], value: float) -> Any:
+        sides = ((0, 0),) * (x.ndim - len(pads)) + tuple(pads)
+        return F.nn.pad(x, sides, constant_value=value)
+
+    def zeros(self, x: Any, shape: tuple[int, ...]) -> Any:
+        return F.zeros((x.shape[0], *shape), dtype="float32", device=x.device)
+
+    def to_float(self, x: Any) -> Any:
+        return x.astype("float32")
+
+    def one_hot(self, x: Any, size: int) -> Any:
+        return F.one_hot(x, size).astype("float32")
+
+
+FUNCTIONAL = MegEngineFunctional()

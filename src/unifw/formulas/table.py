@@ -1,0 +1,8 @@
+"""All formulas in one table; each module puts its own in when it is imported."""
+
+from __future__ import annotations
+
+from unifw.formulas import activations
+from unifw.formulas.functional import formulas
+
+__all__ = ["activations", "formulas"]
