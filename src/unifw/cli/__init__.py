@@ -28,6 +28,7 @@ from unifw.isolate.place import place
 from unifw.parity import parity
 from unifw.spec import check
 from unifw.spec.summary import table as summary_table
+from unifw.testing.support import support
 
 __all__ = ["main"]
 
@@ -75,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     compared.add_argument("--tolerance", type=float, default=1e-4, help="default 1e-4")
     compared.add_argument("--plot", metavar="FILE", help="draw the differences (one net)")
     _choice_of_backends(compared)
+    supported = command("support", _support, "show which layers and losses run where")
+    supported.add_argument("--markdown", choices=["en", "zh"], help="print the page of the docs")
+    _choice_of_backends(supported)
     summary = command("summary", _summary, "show the net in a file that Model.save wrote")
     summary.add_argument("file")
     return parser
@@ -176,7 +180,21 @@ def _parity(options: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-# ------------------------------------------------------------------------ summary
+# ------------------------------------------------------------------------ support and summary
+
+
+def _support(options: argparse.Namespace) -> int:
+    found = support(options.backend)
+    if options.json:
+        print(json.dumps(found.to_data(), ensure_ascii=False))
+    elif options.markdown:
+        print(found.markdown(options.markdown), end="")
+    else:
+        console = Console()
+        console.print(found.table())
+        for sentence in found.lacking:
+            console.print(sentence, highlight=False)
+    return 0
 
 
 def _summary(options: argparse.Namespace) -> int:
