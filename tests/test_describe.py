@@ -166,6 +166,48 @@ def test_first_weights_depend_on_seed_and_name_alone(net: uf.Graph) -> None:
     )
 
 
+def test_frozen_layers_are_counted_apart(net: uf.Graph, capsys: Any) -> None:
+    still = net.frozen("conv*", "batch*")
+    assert (still.parameter_count, still.frozen_count) == (1450, 40 + 8 + 8)
+    assert (net.parameter_count, net.frozen_count) == (1498, 0)
+    still.summary()
+    told = capsys.readouterr().out
+    assert "1,450 trained parameters, 56 frozen" in told
+    assert "running" not in told
+    assert list(still.parts) == list(net.parts)
+    assert still.thawed("*") == net
+    assert [p.layer.trainable for p in still] == [False, False, True, True, True]
+    assert uf.Graph.from_json(still.to_json()) == still
+
+
+def test_freezing_follows_shared_weights_and_names() -> None:
+    x = uf.Input(4, name="x")
+    shared, act = L.Dense(4), L.ReLU(name="act")
+    net = uf.Graph(x, [act(shared(act(shared(x)))), L.Dense(2, name="end")(x)], name="two")
+    still = net.frozen("dense_1")
+    assert [node.name for node in still.nodes] == [node.name for node in net.nodes]
+    assert still["dense"].layer is still["dense_1"].layer
+    assert still["dense_1"].owner == "dense"
+    assert still.frozen_count == 20
+    assert not any(part.trainable for part in still["dense_1"].parts.values())
+    for pattern in ("conv*", "act", ""):
+        with pytest.raises(UnknownName, match="No layer with weights named"):
+            net.frozen("end", pattern)
+    with pytest.raises(SpecError, match="trainable must be True or False"):
+        L.Dense(3, trainable=1)  # type: ignore[arg-type]
+    assert L.Dense(3).replace(trainable=False) == L.Dense(3, trainable=False)
+    assert repr(L.Dense(3, trainable=False)) == "Dense(3, trainable=False)"
+
+
+def test_nets_stored_before_a_field_was_there_still_load(net: uf.Graph) -> None:
+    data = json.loads(net.to_json())
+    since = {"trainable", "weight_regularizer", "bias_regularizer", "weight_constraint",
+             "bias_constraint"}  # fmt: skip
+    for node in data["nodes"]:
+        node["layer"] = {k: v for k, v in node["layer"].items() if k not in since}
+    assert uf.Graph.from_json(json.dumps(data)) == net
+
+
 def test_unknown_names_come_with_the_nearest() -> None:
     net = uf.Sequential([L.Dense(2)], input_shape=3)
     for words, near in (

@@ -198,6 +198,19 @@ def test_unknown_device_lists_those_that_are_there(net: uf.Graph) -> None:
         uf.Model(net, device="")
 
 
+def test_fine_tuning_takes_the_weights_of_the_net_before(model: uf.Model, few: Any) -> None:
+    model.fit(*few, verbose=0)
+    tuned = uf.Model(
+        model.net.frozen("conv*", "batch*"), loss="cross_entropy", weights=model.weights
+    )
+    tuned.fit(*few, verbose=0)
+    changed = {k for k, v in tuned.weights.items() if not np.array_equal(v, model.weights[k])}
+    assert changed == {"dense.weight", "dense.bias"}
+    again = tuned.to("numpy")
+    assert again.net == tuned.net
+    assert {name.split("/")[0] for name in again.session.state()} == changed
+
+
 # ------------------------------------------------------------------------ backends
 
 

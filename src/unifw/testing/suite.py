@@ -331,6 +331,52 @@ def test_train_evaluate_train_leaves_the_curve_alone(backend: str) -> None:
     assert found[0] == pytest.approx(found[1], rel=1e-6)
 
 
+# ------------------------------------------------------------------------ frozen layers
+
+
+def test_a_frozen_batch_norm_uses_the_running_statistics_and_leaves_them(backend: str) -> None:
+    x = np.array([[1.0], [3.0]], dtype=np.float32)
+    weights, out = trained_on(backend, [L.BatchNorm(trainable=False)], x)
+    assert weights["batch_norm.running_mean"] == pytest.approx([0.0])
+    assert weights["batch_norm.running_var"] == pytest.approx([1.0])
+    assert out == pytest.approx(x / np.sqrt(1 + 1e-5))
+
+
+def frozen_middle() -> Graph:
+    layers = [
+        L.Conv2D(4, 3, name="first"), L.BatchNorm(), L.ELU(),
+        L.Conv2D(5, 2, name="still_conv"), L.BatchNorm(name="still_norm"), L.ELU(), L.Flatten(),
+        L.Dense(12, name="still_dense"), L.Tanh(), L.Dense(10, name="last"),
+    ]  # fmt: skip
+    return Sequential(layers, input_shape=(1, 8, 8), name="frozen-middle").frozen("still*")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam", "rmsprop", "clip-norm-adam"])
+def test_curve_of_a_net_with_frozen_layers(backend: str, optimizer: str) -> None:
+    assert parted(backend, frozen_middle(), OPTIMIZERS[optimizer]) <= CURVE
+
+
+def test_frozen_layers_stay_as_they_are_and_keep_no_state(backend: str) -> None:
+    net, data = frozen_middle(), digits().take(slice(0, 20))
+    with opened(backend, net, (CROSS_ENTROPY,), optimizers.Adam()) as session:
+        before = session.weights()
+        session.take_step(data)
+        after, kept = session.weights(), session.state()
+    still = {name for name in before if np.array_equal(before[name], after[name])}
+    assert still == {name for name in before if name.startswith("still")}
+    assert {name.split(".")[0] for name in kept} == {"first", "batch_norm", "last"}
+
+
+def test_a_net_that_is_frozen_as_a_whole_only_judges(backend: str) -> None:
+    net, data = SMOOTH["lenet"].frozen("*"), digits().take(slice(0, 20))
+    with opened(backend, net, (CROSS_ENTROPY,), optimizers.Adam(clip_norm=1.0)) as session:
+        before = session.weights()
+        first, second = (float(session.host(session.take_step(data)[0])) for _ in range(2))
+        assert first == second
+        assert session.state() == {}
+        judged(session.weights(), before, 0.0)
+
+
 # ------------------------------------------------------------------------ nets
 
 

@@ -37,6 +37,7 @@ class Passes:
         self._inputs = tuple(node.name for node in graph.inputs)
         steps = schedule(graph)
         self._learns = learning(steps)
+        self._trained = frozenset(name for name, part in graph.parts.items() if part.trainable)
         self._order = [
             (
                 step,
@@ -81,7 +82,9 @@ class Passes:
                 continue
             to_inputs, to_parts = backward(into.pop(step.target))
             for part, grad in to_parts.items():
-                _accumulate(grads, step.placed.weights[part], grad)
+                name = step.placed.weights[part]
+                if name in self._trained:
+                    _accumulate(grads, name, grad)
             for source, grad in zip(step.sources, to_inputs, strict=True):
                 if source in self._learns and grad is not None:
                     _accumulate(into, source, grad)
