@@ -186,6 +186,7 @@ def test_freezing_follows_shared_weights_and_names() -> None:
     net = uf.Graph(x, [act(shared(act(shared(x)))), L.Dense(2, name="end")(x)], name="two")
     still = net.frozen("dense_1")
     assert [node.name for node in still.nodes] == [node.name for node in net.nodes]
+    assert uf.Graph.from_json(still.to_json()) == still
     assert still["dense"].layer is still["dense_1"].layer
     assert still["dense_1"].owner == "dense"
     assert still.frozen_count == 20

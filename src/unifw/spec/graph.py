@@ -460,8 +460,9 @@ def _connected(
     """Lay a net out anew through the symbols, so that nothing unchecked comes in."""
     starts = [placeholder(node.shape, node.dtype, node.name) for node in inputs]
     symbols = dict(zip((node.name for node in inputs), starts, strict=True))
-    objects: dict[str, Layer] = {}
+    # What is called by its own name in several places is one object, whether or not it has weights.
+    objects: dict[object, Layer] = {}
     for node in nodes:
-        layer = objects.setdefault(node.owner, node.layer)
+        layer = objects.setdefault(node.layer if node.layer.name else node.owner, node.layer)
         symbols[node.name] = layer(*(symbols[source] for source in node.sources))
     return Graph(starts, [symbols[output] for output in outputs], name)
