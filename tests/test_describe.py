@@ -102,7 +102,7 @@ def test_layers_are_frozen_values() -> None:
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
 def test_every_layer_prints_as_it_is_written_and_travels_as_json(case: Any) -> None:
-    names = vars(L) | vars(uf.initializers)
+    names = vars(L) | vars(uf.initializers) | vars(uf.regularizers) | vars(uf.constraints)
     assert eval(repr(case.layer), dict(names)) == case.layer  # noqa: S307 - our own text
     assert uf.Graph.from_json(case.graph.to_json()) == case.graph
     assert hash(uf.Graph.from_json(case.probed.to_json())) == hash(case.probed)

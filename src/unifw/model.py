@@ -19,6 +19,7 @@ from unifw.errors import DataError, SpecError
 from unifw.isolate.place import open_session
 from unifw.measures.losses import per_sample
 from unifw.measures.metrics import meter
+from unifw.measures.penalties import penalty
 from unifw.progress import display
 from unifw.spec import check, layers
 from unifw.spec.graph import Graph
@@ -270,6 +271,8 @@ class Model:
     ) -> dict[str, float]:
         """Return the loss and the metrics on data, ``"loss"`` first, computed in float64 by NumPy.
 
+        The loss has the penalties of regularized weights in it, as in training.
+
         Parameters
         ----------
         x, y, sample_weight
@@ -299,7 +302,10 @@ class Model:
                     single.update(out, y)
         whole = len(data) if data.weights is None else float(data.weights.sum())
         values = [single.result() for column in columns for single in column]
-        return {"loss": total / whole} | dict(zip(self._keys, values, strict=True))
+        loss = total / whole
+        if self._net.regularizers:
+            loss += penalty(self._net, self._session.weights())
+        return {"loss": loss} | dict(zip(self._keys, values, strict=True))
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Any:
         """Return the outputs, in the order of the rows.

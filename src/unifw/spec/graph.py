@@ -11,8 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from unifw.errors import FileError, ShapeError, SpecError, UnknownName
-from unifw.spec import initializers, layers
+from unifw.spec import constraints, initializers, layers, regularizers
+from unifw.spec.constraints import Constraint
 from unifw.spec.layers.base import Layer, Part, Shape
+from unifw.spec.regularizers import Regularizer
 from unifw.spec.symbol import Symbol, placeholder
 from unifw.spec.value import decode
 
@@ -149,6 +151,16 @@ class Graph:
     def parts(self) -> Mapping[str, Part]:
         """Every weight of the net by its full name ``layer.part``, in the walk's order."""
         return {full: p.parts[part] for p in self.walk for part, full in p.weights.items()}
+
+    @property
+    def regularizers(self) -> dict[str, Regularizer]:
+        """What is added to the loss for each trained weight that is regularized, by full name."""
+        return {name: p.regularizer for name, p in self.parts.items() if p.regularizer is not None}
+
+    @property
+    def constraints(self) -> dict[str, Constraint]:
+        """What each trained weight that is constrained is turned into after a step, by full name."""
+        return {name: p.constraint for name, p in self.parts.items() if p.constraint is not None}
 
     @property
     def labelled(self) -> dict[str, Layer]:
@@ -344,7 +356,11 @@ def _parts(layer: Layer, shapes: tuple[Shape, ...]) -> dict[str, Part]:
     parts = layer.parts(*shapes)
     if layer.trainable:
         return parts
-    return {name: part._replace(trainable=False) for name, part in parts.items()}
+    # What is not trained is neither pulled nor held: as in Keras, it adds nothing to the loss.
+    return {
+        name: part._replace(trainable=False, regularizer=None, constraint=None)
+        for name, part in parts.items()
+    }
 
 
 def _check_shared(placed: Placed, owner: Placed) -> None:
@@ -446,7 +462,12 @@ def _names(starts: tuple[Symbol, ...], order: list[Symbol]) -> dict[int, str]:
 
 def _rebuild(data: dict[str, Any]) -> Graph:
     inputs = [InputNode(name, tuple(shape), dtype) for name, shape, dtype in data["inputs"]]
-    catalogue = {**layers.CATALOGUE, **initializers.CATALOGUE}
+    catalogue = {
+        **layers.CATALOGUE,
+        **initializers.CATALOGUE,
+        **regularizers.CATALOGUE,
+        **constraints.CATALOGUE,
+    }
     nodes = []
     for node in data["nodes"]:
         layer, owner = decode(node["layer"], catalogue), node.get("weights_of", node["name"])

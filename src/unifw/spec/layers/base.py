@@ -8,7 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from unifw.errors import ShapeError, SpecError
 from unifw.spec import check
+from unifw.spec.constraints import Constraint
 from unifw.spec.initializers import Initializer
+from unifw.spec.regularizers import Regularizer
 from unifw.spec.symbol import Symbol, connect
 from unifw.spec.value import Value
 
@@ -18,12 +20,14 @@ Shape = tuple[int, ...]
 
 
 class Part(NamedTuple):
-    """One weight of a layer: its shape, how it begins, and whether training changes it."""
+    """One weight of a layer: its shape, how it begins, and whether and how training changes it."""
 
     shape: Shape
     init: Initializer
     fans: tuple[int, int] = (1, 1)
     trainable: bool = True
+    regularizer: Regularizer | None = None
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True, repr=False)
