@@ -527,6 +527,46 @@ def test_branches_shared_weights_several_inputs_and_outputs(backend: str) -> Non
     judged(weights, wanted_weights, 1e-3)
 
 
+@pytest.mark.parametrize("weights", [(0.25, 3.0), (1.0, 0.0)], ids=["both", "the first alone"])
+def test_loss_weights_count_in_the_sum(backend: str, weights: tuple[float, ...]) -> None:
+    net, both = branching(), (losses.CrossEntropy(0.1), losses.Huber(0.5))
+    data = branching_data(20)
+    shares = data.weights / data.weights.sum()  # type: ignore[operator]  # there are weights
+    batch = Data(data.xs, data.ys, shares)
+    found = []
+    for name, dtype, counted in (
+        (backend, "float32", weights),
+        (*REFERENCE, (1.0, 0.0)),
+        (*REFERENCE, (0.0, 1.0)),
+    ):
+        with opened(name, net, both, dtype=dtype, loss_weights=counted) as session:
+            found.append(gradients(session, batch.cast(dtype)))
+    (loss, grads), (one, ones), (other, others) = found
+    assert loss == pytest.approx(weights[0] * one + weights[1] * other, rel=FORWARD)
+    wanted = {name: weights[0] * ones[name] + weights[1] * others[name] for name in grads}
+    judged(grads, wanted, GRADIENT)
+
+
+def test_loss_weights_are_reported_and_move_along(backend: str, tmp_path: Any) -> None:
+    net, data = branching(), branching_data(30)
+    model = model_on(
+        net, backend, loss={"kind": "cross_entropy", "size": "mse"},
+        loss_weights={"size": 0.5, "kind": 2.0}, optimizer=optimizers.SGD(0.0),
+    )  # fmt: skip
+    whole = model.evaluate(list(data.xs), list(data.ys))
+    alone = [
+        model_on(net, "numpy", loss=["cross_entropy", "mse"], loss_weights=given, weights=model.weights)
+        .evaluate(list(data.xs), list(data.ys))["loss"]
+        for given in ([1, 0], [0, 1])
+    ]  # fmt: skip
+    assert whole["loss"] == pytest.approx(2.0 * alone[0] + 0.5 * alone[1], rel=1e-5)
+    told = model.fit(list(data.xs), list(data.ys), batch_size=7, verbose=0)["loss"]
+    assert told[0] == pytest.approx(whole["loss"], rel=1e-5)
+    model.save(tmp_path / "m.unifw")
+    for again in (model.to("numpy"), uf.load(tmp_path / "m.unifw", "numpy")):
+        assert again.evaluate(list(data.xs), list(data.ys)) == pytest.approx(whole, rel=1e-5)
+
+
 def test_an_input_may_be_an_output(backend: str) -> None:
     x = Input((3,))
     net = Graph(x, [x, L.Dense(2)(x)])

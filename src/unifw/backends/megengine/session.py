@@ -113,7 +113,8 @@ class MegEngineSession(Session):
         dropped = {name: to(mask) for name, mask in masks.items()}
         with self._gradients:
             outs = self._net.walk(xs, training=True, masks=dropped)
-            loss = total_loss(self.options.losses, outs, ys, shares)
+            losses, weights = self.options.losses, self.options.loss_weights
+            loss = total_loss(losses, weights, outs, ys, shares)
             for pull, weight in self._regularizers:
                 loss = loss + pull.penalty(self._weight_ops, weight)
             if self._trained:

@@ -108,7 +108,7 @@ class MindSporeSession(Session):
         body = Body(graph, self._parameters, training=True)
         pulls = penalties(graph.regularizers, self._parameters)
         holds = constraints(graph.constraints, self._parameters)
-        judged = Judged(body, options.losses, ranks[: len(options.losses)], pulls)
+        judged = Judged(body, options.losses, options.loss_weights, ranks, pulls)
         dropped = sum(isinstance(p.layer, L.Dropout) for p in graph)
         counts = (len(graph.inputs), len(graph.outputs), dropped)
         self._step = TrainStep(judged, options.optimizer, self._trained, counts, holds)

@@ -92,15 +92,16 @@ class Judged(nn.Cell):
         self,
         net: nn.Cell,
         losses: tuple[Loss, ...],
+        weights: tuple[float, ...],
         ranks: tuple[int, ...],
         penalties: nn.CellList,
     ) -> None:
         super().__init__(auto_prefix=False)
         self.net = net
-        pairs = zip(losses, ranks, strict=True)
+        pairs = zip(losses, ranks, strict=False)  # a net that only predicts has no losses
         judges = [rules.find(loss)(loss, rank) for loss, rank in pairs]
         self.judges = nn.CellList(judges, auto_prefix=False)
-        self.count = len(losses)
+        self.count, self.weights = len(losses), weights
         self.penalties, self.penalty_count = penalties, len(penalties)
 
     def construct(self, xs: Any, ys: Any, shares: Any, masks: Any) -> Any:
@@ -113,6 +114,8 @@ class Judged(nn.Cell):
             else:
                 means = ops.mean(ops.reshape(values, (values.shape[0], -1)), 1)
                 mean = ops.sum(means * shares)
+            if self.weights[i] != 1:
+                mean = mean * self.weights[i]
             total = mean if i == 0 else total + mean
         for i in range(self.penalty_count):
             total = total + self.penalties[i]()

@@ -63,7 +63,7 @@ class NumpySession(Session):
     ) -> tuple[Any, Sequence[Any]]:
         values, backwards = self._passes.forward(batch.xs, training=True, masks=masks)
         outs = tuple(values[name].copy() for name in self.graph.outputs)
-        loss, into = loss_and_gradients(self.graph, self.options.losses, outs, batch)
+        loss, into = loss_and_gradients(self.graph, self.options, outs, batch)
         grads = self._passes.backward(into, backwards)
         for name, place in self._places.items():
             self._grads[place] = grads[name].reshape(-1) if name in grads else 0

@@ -99,7 +99,8 @@ class PaddleSession(Session):
             masks={name: to(mask) for name, mask in masks.items()},
         )
         shares = None if batch.weights is None else to(batch.weights)
-        loss = total_loss(self.options.losses, outs, tuple(map(to, batch.ys)), shares)
+        losses, weights = self.options.losses, self.options.loss_weights
+        loss = total_loss(losses, weights, outs, tuple(map(to, batch.ys)), shares)
         for pull, weight in self._regularizers:
             loss = loss + pull.penalty(self._weight_ops, weight)
         if self._update is not None:
