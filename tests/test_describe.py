@@ -13,6 +13,7 @@ import unifw as uf
 from unifw import layers as L
 from unifw.errors import FileError, ShapeError, SpecError, UnknownName
 from unifw.testing.cases import LAYERS, LOSSES, OPTIMIZERS
+from unifw.testing.held import HELD
 from unifw.weights import initial
 
 
@@ -100,7 +101,7 @@ def test_layers_are_frozen_values() -> None:
         layer.filters = 5  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*LAYERS, *HELD], ids=lambda case: case.name)
 def test_every_layer_prints_as_it_is_written_and_travels_as_json(case: Any) -> None:
     names = vars(L) | vars(uf.initializers) | vars(uf.regularizers) | vars(uf.constraints)
     assert eval(repr(case.layer), dict(names)) == case.layer  # noqa: S307 - our own text

@@ -17,6 +17,7 @@ from unifw.measures.metrics import meter
 from unifw.randomness import dropout_masks
 from unifw.testing.cases import LAYERS, LOSSES, ROWS
 from unifw.testing.compare import gradients, opened
+from unifw.testing.held import HELD
 
 DRAW = np.random.RandomState(0)
 LABELS = DRAW.randint(0, 4, 200)
@@ -160,7 +161,9 @@ def check_gradients(graph: Any, loss: Any, batch: Data) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in LAYERS if c.values in ("normal", "indices")], ids=lambda case: case.name
+    "case",
+    [c for c in (*LAYERS, *HELD) if c.values in ("normal", "indices")],
+    ids=lambda case: case.name,
 )
 def test_gradients_of_layers_are_slopes(case: Any) -> None:
     target = DRAW.standard_normal((ROWS, *case.probed.out_shapes[0]))

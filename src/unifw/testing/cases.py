@@ -14,9 +14,7 @@ import numpy.typing as npt
 
 from unifw import demo, losses, optimizers
 from unifw import layers as L
-from unifw.constraints import MaxNorm, NonNeg, UnitNorm
 from unifw.initializers import Constant
-from unifw.regularizers import L1, L1L2, L2
 from unifw.spec.graph import Graph, Input
 from unifw.spec.initializers import random_state
 from unifw.spec.layers import Layer
@@ -183,44 +181,8 @@ LAYERS: tuple[LayerCase, ...] = (
     _unary("dense", L.Dense(3), (6,)),
     _unary("dense-no-bias", L.Dense(3, bias=False), (6,)),
     _unary("dense-more-axes", L.Dense(3), (2, 5, 6)),
-    _unary("dense-l1", L.Dense(3, weight_regularizer="l1", bias_regularizer=L1(0.3)), (6,)),
-    _unary("dense-l2", L.Dense(3, weight_regularizer="l2", bias_regularizer=L2(0.3)), (6,)),
-    _unary(
-        "dense-l1-at-zero",
-        L.Dense(3, weight_regularizer=L1(0.5), weight_init="zeros", name="probe_weight"),
-        (6,),
-    ),
-    _unary("dense-l1-l2", L.Dense(3, weight_regularizer=L1L2(0.2, 0.3)), (2, 6)),
-    _unary(
-        "dense-max-norm",
-        L.Dense(3, weight_constraint=MaxNorm(0.5), bias_constraint=MaxNorm(0.2)),
-        (6,),
-    ),
-    _unary("dense-max-norm-axis", L.Dense(3, weight_constraint=MaxNorm(0.6, -1)), (6,)),
-    _unary("dense-max-norm-beyond-reach", L.Dense(3, weight_constraint=MaxNorm(1e3)), (6,)),
-    _unary(
-        "dense-non-neg", L.Dense(3, weight_constraint="non_neg", bias_constraint=NonNeg()), (6,)
-    ),
-    _unary(
-        "dense-unit-norm",
-        L.Dense(3, weight_constraint="unit_norm", bias_constraint=UnitNorm()),
-        (6,),
-    ),
-    _unary("dense-unit-norm-whole", L.Dense(3, weight_constraint=UnitNorm((0, 1))), (6,)),
-    _unary(
-        "dense-frozen-held",
-        L.Dense(3, weight_regularizer="l2", weight_constraint="unit_norm", trainable=False),
-        (6,),
-    ),
-    _unary("dense-frozen", L.Dense(3, trainable=False), (6,)),
     _unary("embedding", L.Embedding(7, 3), (4,), "indices"),
     _unary("embedding-more-axes", L.Embedding(7, 3), (2, 4), "indices"),
-    _unary("embedding-l2", L.Embedding(7, 3, weight_regularizer=L2(0.1)), (4,), "indices"),
-    _unary("embedding-unit-norm", L.Embedding(7, 3, weight_constraint=UnitNorm()), (4,), "indices"),
-    _unary(
-        "embedding-max-norm", L.Embedding(7, 3, weight_constraint=MaxNorm(0.7, 0)), (4,), "indices"
-    ),
-    _unary("embedding-frozen", L.Embedding(7, 3, trainable=False), (4,), "indices"),
     _unary("conv1d", L.Conv1D(3, 3), _SERIES),
     _unary("conv1d-same-stride", L.Conv1D(3, 4, stride=2, padding="same"), _SERIES),
     _unary("conv1d-dilated", L.Conv1D(3, 3, dilation=2, padding=((3, 1),)), _SERIES),
@@ -236,34 +198,6 @@ LAYERS: tuple[LayerCase, ...] = (
     _unary("conv2d-stride-beyond-kernel", L.Conv2D(3, 2, stride=3), _IMAGE),
     _unary("conv2d-groups", L.Conv2D(6, 3, groups=2, padding=1, bias=False), _IMAGE),
     _unary("conv2d-depthwise", L.Conv2D(4, 3, groups=4, padding=1), _IMAGE),
-    _unary(
-        "conv2d-held",
-        L.Conv2D(
-            3,
-            3,
-            padding=1,
-            weight_regularizer=L1L2(0.1, 0.2),
-            bias_regularizer="l1",
-            weight_constraint=MaxNorm(0.8),
-            bias_constraint="non_neg",
-        ),
-        _IMAGE,
-    ),
-    _unary(
-        "conv2d-groups-unit-norm",
-        L.Conv2D(6, 3, groups=2, weight_constraint=UnitNorm(), weight_regularizer="l2"),
-        _IMAGE,
-    ),
-    _unary(
-        "conv2d-max-norm-axis", L.Conv2D(3, 3, weight_constraint=MaxNorm(0.4, axis=(2, 3))), _IMAGE
-    ),
-    _unary(
-        "conv1d-held",
-        L.Conv1D(3, 3, weight_regularizer="l2", weight_constraint=UnitNorm()),
-        _SERIES,
-    ),
-    _unary("conv2d-frozen", L.Conv2D(3, 3, padding=1, trainable=False), _IMAGE),
-    _unary("conv1d-frozen", L.Conv1D(3, 3, trainable=False), _SERIES),
     _unary("conv2d-depthwise-multiplied", L.Conv2D(8, 3, groups=4), _IMAGE),
     _unary("conv2d-padded-beyond-reach", L.Conv2D(3, 2, 1, ((2, 3), (1, 0))), _IMAGE),
     _unary("conv2d-strided-dilated", L.Conv2D(3, (3, 2), (2, 3), 1, dilation=(1, 2)), _IMAGE),
@@ -290,11 +224,7 @@ LAYERS: tuple[LayerCase, ...] = (
     _unary("batch-norm-volume", L.BatchNorm(), (3, 2, 4, 3)),
     _unary("batch-norm-options", L.BatchNorm(0.3, 1e-2), _IMAGE),
     _unary("batch-norm-plain", L.BatchNorm(affine=False), _IMAGE),
-    _unary("batch-norm-frozen", L.BatchNorm(trainable=False), _IMAGE),
-    _unary("batch-norm-frozen-vector", L.BatchNorm(trainable=False), (6,)),
-    _unary("batch-norm-frozen-plain", L.BatchNorm(affine=False, trainable=False), _SERIES),
     _unary("layer-norm", L.LayerNorm(), (3, 6)),
-    _unary("layer-norm-frozen", L.LayerNorm(trainable=False), (3, 6)),
     _unary("layer-norm-vector", L.LayerNorm(), (6,)),
     _unary("layer-norm-axes", L.LayerNorm(3, 1e-3), _IMAGE),
     _unary("layer-norm-plain", L.LayerNorm(2, affine=False), _IMAGE),

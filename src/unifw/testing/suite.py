@@ -19,7 +19,7 @@ from unifw.data import Data
 from unifw.errors import DeviceUnavailable
 from unifw.initializers import Constant
 from unifw.randomness import dropout_masks
-from unifw.regularizers import L1, L1L2, L2
+from unifw.regularizers import L1, L2
 from unifw.spec.graph import Graph, Input, Sequential
 from unifw.testing.cases import (
     KINKED,
@@ -44,6 +44,7 @@ from unifw.testing.compare import (
     rough_weights,
 )
 from unifw.testing.compare import model as model_on
+from unifw.testing.held import FROZEN_MIDDLE, HELD, HELD_NET
 from unifw.weights import initial
 
 FORWARD, GRADIENT, CURVE = 1e-5, 1e-4, 1e-4
@@ -63,7 +64,7 @@ BINARY_METRICS = [
     "mse",
 ]
 
-each_layer = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
+each_layer = pytest.mark.parametrize("case", [*LAYERS, *HELD], ids=lambda case: case.name)
 each_loss = pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 each_net = pytest.mark.parametrize("net", SMOOTH)
@@ -344,22 +345,13 @@ def test_a_frozen_batch_norm_uses_the_running_statistics_and_leaves_them(backend
     assert out == pytest.approx(x / np.sqrt(1 + 1e-5))
 
 
-def frozen_middle() -> Graph:
-    layers = [
-        L.Conv2D(4, 3, name="first"), L.BatchNorm(), L.ELU(),
-        L.Conv2D(5, 2, name="still_conv"), L.BatchNorm(name="still_norm"), L.ELU(), L.Flatten(),
-        L.Dense(12, name="still_dense"), L.Tanh(), L.Dense(10, name="last"),
-    ]  # fmt: skip
-    return Sequential(layers, input_shape=(1, 8, 8), name="frozen-middle").frozen("still*")
-
-
 @pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam", "rmsprop", "clip-norm-adam"])
 def test_curve_of_a_net_with_frozen_layers(backend: str, optimizer: str) -> None:
-    assert parted(backend, frozen_middle(), OPTIMIZERS[optimizer]) <= CURVE
+    assert parted(backend, FROZEN_MIDDLE, OPTIMIZERS[optimizer]) <= CURVE
 
 
 def test_frozen_layers_stay_as_they_are_and_keep_no_state(backend: str) -> None:
-    net, data = frozen_middle(), digits().take(slice(0, 20))
+    net, data = FROZEN_MIDDLE, digits().take(slice(0, 20))
     with opened(backend, net, (CROSS_ENTROPY,), optimizers.Adam()) as session:
         before = session.weights()
         session.take_step(data)
@@ -382,29 +374,18 @@ def test_a_net_that_is_frozen_as_a_whole_only_judges(backend: str) -> None:
 # ------------------------------------------------------------------------ regularizers, constraints
 
 
-def held_net() -> Graph:
-    layers = [
-        L.Conv2D(6, 3, weight_regularizer=L2(0.01), weight_constraint=MaxNorm(0.7),
-                 bias_regularizer=L1(0.01)),
-        L.ELU(), L.AvgPool2D(2), L.Flatten(),
-        L.Dense(16, weight_constraint=NonNeg(), bias_constraint=MaxNorm(0.01)), L.Tanh(),
-        L.Dense(10, weight_regularizer=L1L2(1e-3, 1e-2), weight_constraint=UnitNorm()),
-    ]  # fmt: skip
-    return Sequential(layers, input_shape=(1, 8, 8), name="held")
-
-
 @pytest.mark.parametrize(
     "optimizer",
     ["sgd", "sgd-momentum", "sgd-nesterov", "adam", "adam-amsgrad", "adamw", "rmsprop", "adagrad",
      "clip-norm"],
 )  # fmt: skip
 def test_curve_of_a_net_that_is_regularized_and_constrained(backend: str, optimizer: str) -> None:
-    assert parted(backend, held_net(), OPTIMIZERS[optimizer]) <= CURVE
+    assert parted(backend, HELD_NET, OPTIMIZERS[optimizer]) <= CURVE
 
 
 @pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam", "rmsprop"])
 def test_constraints_hold_after_every_step(backend: str, optimizer: str) -> None:
-    net, data = held_net(), digits().take(slice(0, 60))
+    net, data = HELD_NET, digits().take(slice(0, 60))
     given = initial(net, 0)
     with opened(backend, net, (CROSS_ENTROPY,), OPTIMIZERS[optimizer], weights=given) as session:
         for _ in range(2):
@@ -531,7 +512,7 @@ def test_branches_shared_weights_several_inputs_and_outputs(backend: str) -> Non
 def test_loss_weights_count_in_the_sum(backend: str, weights: tuple[float, ...]) -> None:
     net, both = branching(), (losses.CrossEntropy(0.1), losses.Huber(0.5))
     data = branching_data(20)
-    shares = data.weights / data.weights.sum()  # type: ignore[operator]  # there are weights
+    shares = np.linspace(0.5, 1.5, 20, dtype=np.float32) / 20
     batch = Data(data.xs, data.ys, shares)
     found = []
     for name, dtype, counted in (
