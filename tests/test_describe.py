@@ -13,6 +13,7 @@ import unifw as uf
 from unifw import layers as L
 from unifw.errors import FileError, ShapeError, SpecError, UnknownName
 from unifw.testing.cases import LAYERS, LOSSES, OPTIMIZERS
+from unifw.testing.held import HELD
 from unifw.weights import initial
 
 
@@ -100,9 +101,9 @@ def test_layers_are_frozen_values() -> None:
         layer.filters = 5  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*LAYERS, *HELD], ids=lambda case: case.name)
 def test_every_layer_prints_as_it_is_written_and_travels_as_json(case: Any) -> None:
-    names = vars(L) | vars(uf.initializers)
+    names = vars(L) | vars(uf.initializers) | vars(uf.regularizers) | vars(uf.constraints)
     assert eval(repr(case.layer), dict(names)) == case.layer  # noqa: S307 - our own text
     assert uf.Graph.from_json(case.graph.to_json()) == case.graph
     assert hash(uf.Graph.from_json(case.probed.to_json())) == hash(case.probed)
@@ -164,6 +165,49 @@ def test_first_weights_depend_on_seed_and_name_alone(net: uf.Graph) -> None:
     assert one["conv2d.weight"].reshape(-1)[:2] == pytest.approx(
         [-0.03121954, 0.12987857], abs=1e-7
     )
+
+
+def test_frozen_layers_are_counted_apart(net: uf.Graph, capsys: Any) -> None:
+    still = net.frozen("conv*", "batch*")
+    assert (still.parameter_count, still.frozen_count) == (1450, 40 + 8 + 8)
+    assert (net.parameter_count, net.frozen_count) == (1498, 0)
+    still.summary()
+    told = capsys.readouterr().out
+    assert "1,450 trained parameters, 56 frozen" in told
+    assert "running" not in told
+    assert list(still.parts) == list(net.parts)
+    assert still.thawed("*") == net
+    assert [p.layer.trainable for p in still] == [False, False, True, True, True]
+    assert uf.Graph.from_json(still.to_json()) == still
+
+
+def test_freezing_follows_shared_weights_and_names() -> None:
+    x = uf.Input(4, name="x")
+    shared, act = L.Dense(4), L.ReLU(name="act")
+    net = uf.Graph(x, [act(shared(act(shared(x)))), L.Dense(2, name="end")(x)], name="two")
+    still = net.frozen("dense_1")
+    assert [node.name for node in still.nodes] == [node.name for node in net.nodes]
+    assert uf.Graph.from_json(still.to_json()) == still
+    assert still["dense"].layer is still["dense_1"].layer
+    assert still["dense_1"].owner == "dense"
+    assert still.frozen_count == 20
+    assert not any(part.trainable for part in still["dense_1"].parts.values())
+    for pattern in ("conv*", "act", ""):
+        with pytest.raises(UnknownName, match="No layer with weights named"):
+            net.frozen("end", pattern)
+    with pytest.raises(SpecError, match="trainable must be True or False"):
+        L.Dense(3, trainable=1)  # type: ignore[arg-type]
+    assert L.Dense(3).replace(trainable=False) == L.Dense(3, trainable=False)
+    assert repr(L.Dense(3, trainable=False)) == "Dense(3, trainable=False)"
+
+
+def test_nets_stored_before_a_field_was_there_still_load(net: uf.Graph) -> None:
+    data = json.loads(net.to_json())
+    since = {"trainable", "weight_regularizer", "bias_regularizer", "weight_constraint",
+             "bias_constraint"}  # fmt: skip
+    for node in data["nodes"]:
+        node["layer"] = {k: v for k, v in node["layer"].items() if k not in since}
+    assert uf.Graph.from_json(json.dumps(data)) == net
 
 
 def test_unknown_names_come_with_the_nearest() -> None:

@@ -88,6 +88,53 @@ def test_several_inputs_and_outputs_by_list_and_by_name() -> None:
         uf.Model(net, loss=["mse"] * 3)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ([1, 2], "2 loss_weights for 1 outputs"),
+        (2.0, "loss_weights must be a list or a dict by output"),
+        ([-1], r"every one of loss_weights must be a number in \[0"),
+        (["a"], "every one of loss_weights"),
+        ({"other": 1}, r"loss_weights names \['other'\]"),
+    ],
+)
+def test_wrong_loss_weights_are_refused(net: uf.Graph, given: Any, says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        uf.Model(net, loss="cross_entropy", loss_weights=given)
+    with pytest.raises(SpecError, match="for a model with a loss"):
+        uf.Model(net, loss_weights=[1.0])
+
+
+def test_a_loss_weight_scales_loss_and_gradient(net: uf.Graph, few: Any) -> None:
+    sgd = uf.optimizers.SGD
+    half = uf.Model(net, loss="cross_entropy", loss_weights=[0.5], optimizer=sgd(0.2))
+    whole = uf.Model(net, loss="cross_entropy", optimizer=sgd(0.1))
+    found, wanted = (m.fit(*few, epochs=2, verbose=0)["loss"] for m in (half, whole))
+    assert found == pytest.approx([loss / 2 for loss in wanted], rel=1e-5)
+    data = (few[0], few[1])
+    sides = uf.parity(net, data, ["numpy"], loss_weights=[0.5], optimizers=[sgd(0.2)], steps=4)
+    other = uf.parity(net, data, ["numpy"], optimizers=[sgd(0.1)], steps=4)
+    (halves,), (wholes,) = sides.references.values(), other.references.values()
+    assert halves == pytest.approx([loss / 2 for loss in wholes], rel=1e-5)
+
+
+def test_files_without_loss_weights_still_load(model: uf.Model, few: Any, tmp_path: Any) -> None:
+    path = tmp_path / "m.unifw"
+    model.fit(*few, verbose=0)
+    model.save(path)
+    with safetensors.safe_open(path, framework="numpy") as file:
+        about = json.loads(file.metadata()["unifw"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    assert about.pop("loss_weights") == [1.0]
+    safetensors.numpy.save_file(arrays, path, {"unifw": json.dumps(about)})
+    again = uf.load(path)
+    assert again.fit(*few, verbose=0) == model.fit(*few, verbose=0)
+    about["loss_weights"] = [1.0, 2.0]
+    safetensors.numpy.save_file(arrays, path, {"unifw": json.dumps(about)})
+    with pytest.raises(SpecError, match="2 loss_weights for 1 outputs"):
+        uf.load(path)
+
+
 def test_save_and_load_carry_everything(model: uf.Model, few: Any, tmp_path: Any) -> None:
     model.fit(*few, epochs=2, verbose=0)
     model.save(tmp_path / "m.unifw")
@@ -196,6 +243,19 @@ def test_unknown_device_lists_those_that_are_there(net: uf.Graph) -> None:
         uf.Model(net, device="gpu:0")
     with pytest.raises(SpecError, match="device"):
         uf.Model(net, device="")
+
+
+def test_fine_tuning_takes_the_weights_of_the_net_before(model: uf.Model, few: Any) -> None:
+    model.fit(*few, verbose=0)
+    tuned = uf.Model(
+        model.net.frozen("conv*", "batch*"), loss="cross_entropy", weights=model.weights
+    )
+    tuned.fit(*few, verbose=0)
+    changed = {k for k, v in tuned.weights.items() if not np.array_equal(v, model.weights[k])}
+    assert changed == {"dense.weight", "dense.bias"}
+    again = tuned.to("numpy")
+    assert again.net == tuned.net
+    assert {name.split("/")[0] for name in again.session.state()} == changed
 
 
 # ------------------------------------------------------------------------ backends

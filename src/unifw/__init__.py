@@ -4,7 +4,17 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from unifw import errors, initializers, isolate, layers, losses, metrics, optimizers
+from unifw import (
+    constraints,
+    errors,
+    initializers,
+    isolate,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+)
 from unifw.model import Model, load
 from unifw.parity import parity
 from unifw.registry import backend_names as backends
@@ -17,6 +27,7 @@ __all__ = [
     "Sequential",
     "__version__",
     "backends",
+    "constraints",
     "errors",
     "initializers",
     "isolate",
@@ -26,4 +37,5 @@ __all__ = [
     "metrics",
     "optimizers",
     "parity",
+    "regularizers",
 ]

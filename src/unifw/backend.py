@@ -60,6 +60,8 @@ class Options:
         Of weights and computation.
     seed : int
         For shuffles and dropout masks.
+    loss_weights : tuple of float
+        What each loss counts in the sum that is trained; all 1 when left out.
     """
 
     losses: tuple[Loss, ...] = ()
@@ -67,6 +69,11 @@ class Options:
     device: str = "cpu"
     dtype: str = "float32"
     seed: int = 0
+    loss_weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.loss_weights:
+            object.__setattr__(self, "loss_weights", (1.0,) * len(self.losses))
 
     @property
     def labelled(self) -> dict[str, Loss]:

@@ -50,6 +50,8 @@ class Checkpoint:
         One number per epoch.
     provenance : dict of str to str
         Versions, backend and device it was written with.
+    loss_weights : tuple of float
+        What each loss counts in their sum; all 1 when empty.
     """
 
     graph: Graph
@@ -64,6 +66,7 @@ class Checkpoint:
     state: Arrays
     history: dict[str, list[float]]
     provenance: dict[str, str]
+    loss_weights: tuple[float, ...] = ()
 
 
 @contextmanager
@@ -107,6 +110,7 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
         "format": FORMAT,
         "graph": json.loads(checkpoint.graph.to_json()),
         "losses": [loss.to_data() for loss in checkpoint.losses],
+        "loss_weights": checkpoint.loss_weights,
         "optimizer": checkpoint.optimizer.to_data(),
         "metrics": [[m.to_data() for m in column] for column in checkpoint.metrics],
         "seed": checkpoint.seed,
@@ -168,4 +172,6 @@ def _decoded(about: Mapping[str, Any], arrays: Arrays) -> Checkpoint:
         state=under("state/", arrays),
         history={str(k): [float(v) for v in values] for k, values in about["history"].items()},
         provenance={str(k): str(v) for k, v in about["provenance"].items()},
+        # Files of unifw 0.1 know none.
+        loss_weights=tuple(float(weight) for weight in about.get("loss_weights", ())),
     )

@@ -19,6 +19,7 @@ from unifw.errors import DataError, SpecError
 from unifw.isolate.place import open_session
 from unifw.measures.losses import per_sample
 from unifw.measures.metrics import meter
+from unifw.measures.penalties import penalty
 from unifw.progress import display
 from unifw.spec import check, layers
 from unifw.spec.graph import Graph
@@ -49,6 +50,8 @@ class Model:
         ``"cross_entropy"``, ``"binary_cross_entropy"``, ``"mse"``, ``"mae"``, ``"huber"`` or an
         instance; a list by output or a dict by output name for several outputs (the losses add up).
         A model without one only predicts.
+    loss_weights : sequence of float, or dict by output name, optional
+        What each output's loss counts in the sum that is trained and reported; default 1 each.
     optimizer : str or Optimizer
         ``"sgd"``, ``"adam"`` (default), ``"adamw"``, ``"rmsprop"``, ``"adagrad"`` or an instance.
     metrics : sequence of str or Metric, or dict by output name
@@ -86,6 +89,7 @@ class Model:
         backend: str = "numpy",
         *,
         loss: Any = None,
+        loss_weights: Any = None,
         optimizer: Any = "adam",
         metrics: Any = (),
         seed: int = 0,
@@ -108,6 +112,7 @@ class Model:
             device=_text("device", device),
             dtype=check.choice("dtype", dtype, ("float32", "float64")),
             seed=check.count("seed", seed, least=0),
+            loss_weights=_loss_weights(net, losses, loss_weights),
         )
         self._backend = registry.backend(backend)
         first = initial(net, seed) if weights is None else check_weights(net, weights)
@@ -270,6 +275,8 @@ class Model:
     ) -> dict[str, float]:
         """Return the loss and the metrics on data, ``"loss"`` first, computed in float64 by NumPy.
 
+        The loss has the penalties of regularized weights in it, as in training.
+
         Parameters
         ----------
         x, y, sample_weight
@@ -285,21 +292,24 @@ class Model:
             [meter(m, probabilities=p) for m in column]
             for column, p in zip(self._metrics, self._probabilities, strict=True)
         ]
-        total, start = 0.0, 0
+        options, total, start = self._options, 0.0, 0
         for outs in self._session.predict(data.xs, batch_size):
             rows = slice(start, start + len(outs[0]))
             start = rows.stop
             batch = data.take(rows)
             weights = np.ones(len(batch)) if batch.weights is None else batch.weights
-            for column, out, y, rule in zip(
-                columns, outs, batch.ys, self._options.losses, strict=True
+            for column, out, y, rule, share in zip(
+                columns, outs, batch.ys, options.losses, options.loss_weights, strict=True
             ):
-                total += float(per_sample(rule, out.astype(np.float64), y) @ weights)
+                total += share * float(per_sample(rule, out.astype(np.float64), y) @ weights)
                 for single in column:
                     single.update(out, y)
         whole = len(data) if data.weights is None else float(data.weights.sum())
         values = [single.result() for column in columns for single in column]
-        return {"loss": total / whole} | dict(zip(self._keys, values, strict=True))
+        loss = total / whole
+        if self._net.regularizers:
+            loss += penalty(self._net, self._session.weights())
+        return {"loss": loss} | dict(zip(self._keys, values, strict=True))
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Any:
         """Return the outputs, in the order of the rows.
@@ -419,6 +429,7 @@ class Model:
         return checkpoint.Checkpoint(
             graph=self._net,
             losses=self._options.losses,
+            loss_weights=self._options.loss_weights,
             optimizer=self._options.optimizer,
             metrics=self._metrics,
             seed=self._options.seed,
@@ -497,6 +508,7 @@ def _restore(
         stored.graph,
         backend,
         loss=stored.losses or None,
+        loss_weights=stored.loss_weights or None,
         optimizer=stored.optimizer,
         metrics=dict(zip(stored.graph.outputs, stored.metrics, strict=True)),
         seed=stored.seed,
@@ -549,6 +561,22 @@ def _losses(net: Graph, given: Any) -> tuple[Loss, ...]:
     for name, shape, rule in zip(net.outputs, net.out_shapes, losses, strict=True):
         _check_loss(net, name, shape, rule)
     return losses
+
+
+def _loss_weights(net: Graph, losses: tuple[Loss, ...], given: Any) -> tuple[float, ...]:
+    if given is None:
+        return ()
+    if not losses:
+        message = "loss_weights are for a model with a loss; give one, as in loss='mse'"
+        raise SpecError(message)
+    if not isinstance(given, (list, tuple, Mapping)):
+        message = f"loss_weights must be a list or a dict by output, got {given!r}"
+        raise SpecError(message)
+    if len(given) != len(net.outputs):
+        message = f"{len(given)} loss_weights for {len(net.outputs)} outputs {list(net.outputs)}"
+        raise SpecError(message)
+    spread = _by_output(net, given, "loss_weights") if isinstance(given, Mapping) else given
+    return tuple(check.number("every one of loss_weights", w, least=0) for w in spread)
 
 
 def _check_loss(net: Graph, name: str, shape: tuple[int, ...], rule: Loss) -> None:

@@ -159,6 +159,7 @@ def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
     backends: str | Iterable[str] | None = None,
     *,
     loss: Any = "cross_entropy",
+    loss_weights: Any = None,
     optimizers: Iterable[Any] = ("sgd", "adam"),
     steps: int = 100,
     batch_size: int = 64,
@@ -177,6 +178,8 @@ def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
         Which; default all whose framework is installed.
     loss : str, Loss, or one for each output
         Default ``"cross_entropy"``.
+    loss_weights : sequence of float, or dict by output name, optional
+        As for ``Model``.
     optimizers : iterable of str or Optimizer
         Default SGD and Adam with their defaults.
     steps, batch_size, seed : int
@@ -208,7 +211,9 @@ def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
     references, curves = {}, []
     for rule in optimizers:
         # NumPy describes the job for all of them, whether or not their frameworks are here.
-        stored = Model(net, loss=loss, optimizer=rule, seed=seed).checkpoint()
+        stored = Model(
+            net, loss=loss, loss_weights=loss_weights, optimizer=rule, seed=seed
+        ).checkpoint()
         checked: Data = check_training(net, stored.losses, *data).cast("float32")
         name = repr(stored.optimizer)
         exact = replace(stored, dtype="float64")
@@ -243,7 +248,10 @@ def losses(  # noqa: PLR0913 - a job, and where to do it
     isolate: bool = False,
 ) -> tuple[tuple[float, ...], str]:
     """Return the losses of the next steps of training, and the framework that made them."""
-    options = Options(stored.losses, stored.optimizer, dtype=stored.dtype, seed=stored.seed)
+    options = Options(
+        stored.losses, stored.optimizer, dtype=stored.dtype, seed=stored.seed,
+        loss_weights=stored.loss_weights,
+    )  # fmt: skip
     session = open_session(backend, stored.graph, options, stored.weights, isolate=isolate)
     try:
         plan = Plan(0, -(-steps // -(-len(data) // batch_size)), batch_size)

@@ -85,6 +85,7 @@ def options_data(options: Options) -> dict[str, Any]:
         "device": options.device,
         "dtype": options.dtype,
         "seed": options.seed,
+        "loss_weights": options.loss_weights,
     }
 
 
@@ -96,6 +97,7 @@ def read_options(about: Mapping[str, Any]) -> Options:
         device=about["device"],
         dtype=about["dtype"],
         seed=about["seed"],
+        loss_weights=tuple(about["loss_weights"]),
     )
 
 

@@ -6,12 +6,15 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
-from unifw.errors import FileError, ShapeError, SpecError
-from unifw.spec import initializers, layers
+from unifw.errors import FileError, ShapeError, SpecError, UnknownName
+from unifw.spec import constraints, initializers, layers, regularizers
+from unifw.spec.constraints import Constraint
 from unifw.spec.layers.base import Layer, Part, Shape
+from unifw.spec.regularizers import Regularizer
 from unifw.spec.symbol import Symbol, placeholder
 from unifw.spec.value import decode
 
@@ -133,7 +136,7 @@ class Graph:
             placed.append(
                 Placed(
                     node.name, node.layer, node.sources, node.owner, ins,
-                    shapes[node.name], dtypes[node.name], node.layer.parts(*ins),
+                    shapes[node.name], dtypes[node.name], _parts(node.layer, ins),
                 )
             )  # fmt: skip
         return tuple(placed)
@@ -148,6 +151,16 @@ class Graph:
     def parts(self) -> Mapping[str, Part]:
         """Every weight of the net by its full name ``layer.part``, in the walk's order."""
         return {full: p.parts[part] for p in self.walk for part, full in p.weights.items()}
+
+    @property
+    def regularizers(self) -> dict[str, Regularizer]:
+        """What is added to the loss for each trained weight that is regularized, by full name."""
+        return {name: p.regularizer for name, p in self.parts.items() if p.regularizer is not None}
+
+    @property
+    def constraints(self) -> dict[str, Constraint]:
+        """What each trained weight that is constrained is turned into after a step, by full name."""
+        return {name: p.constraint for name, p in self.parts.items() if p.constraint is not None}
 
     @property
     def labelled(self) -> dict[str, Layer]:
@@ -167,8 +180,59 @@ class Graph:
 
     @property
     def parameter_count(self) -> int:
-        """Number of trainable weights."""
+        """Number of weights that training changes by their gradient."""
         return sum(math.prod(p.shape) for p in self.parts.values() if p.trainable)
+
+    @property
+    def frozen_count(self) -> int:
+        """Number of weights of the frozen layers, their running statistics included."""
+        still = (p for p in self.walk if p.owner == p.name and not p.layer.trainable)
+        return sum(math.prod(part.shape) for p in still for part in p.parts.values())
+
+    def frozen(self, pattern: str, *more: str) -> Graph:
+        """Return the net with some layers frozen: ``trainable=False``. Weights of this net fit it.
+
+        Parameters
+        ----------
+        pattern, *more : str
+            Names of nodes, with ``*``, ``?`` and ``[…]`` as in file names: ``"conv*"``; ``"*"`` for
+            all. Of nodes that share their weights, one is enough for all.
+
+        Raises
+        ------
+        UnknownName
+            If a pattern matches no layer with weights.
+
+        Examples
+        --------
+        >>> import unifw as uf
+        >>> from unifw import layers as L
+        >>> net = uf.Sequential([L.Dense(4, name="body"), L.Dense(2, name="head")], input_shape=3)
+        >>> tuned = net.frozen("body")
+        >>> tuned.parameter_count, tuned.frozen_count
+        (10, 16)
+        """
+        return self._marked((pattern, *more), trainable=False)
+
+    def thawed(self, pattern: str, *more: str) -> Graph:
+        """Return the net with some layers trained again; the reverse of ``frozen``."""
+        return self._marked((pattern, *more), trainable=True)
+
+    def _marked(self, patterns: tuple[str, ...], *, trainable: bool) -> Graph:
+        weighted = {p.name: p.owner for p in self.walk if p.parts}
+        chosen = set()
+        for pattern in patterns:
+            found = {o for n, o in weighted.items() if fnmatchcase(n, str(pattern))}
+            if not found:
+                raise UnknownName("layer with weights", pattern, weighted)
+            chosen |= found
+        marked = {
+            node.owner: node.layer.replace(trainable=trainable)
+            for node in self.nodes
+            if node.owner in chosen
+        }
+        nodes = [(n.name, marked.get(n.owner, n.layer), n.sources, n.owner) for n in self.nodes]
+        return _connected(self.inputs, [Node(*node) for node in nodes], self.outputs, self.name)
 
     def to_json(self) -> str:
         """Return the net as JSON text; ``uf.Graph.from_json`` reads it back."""
@@ -288,6 +352,17 @@ class Sequential(Graph):
         super().__init__(start, end, name)
 
 
+def _parts(layer: Layer, shapes: tuple[Shape, ...]) -> dict[str, Part]:
+    parts = layer.parts(*shapes)
+    if layer.trainable:
+        return parts
+    # What is not trained is neither pulled nor held: as in Keras, it adds nothing to the loss.
+    return {
+        name: part._replace(trainable=False, regularizer=None, constraint=None)
+        for name, part in parts.items()
+    }
+
+
 def _check_shared(placed: Placed, owner: Placed) -> None:
     ours = {name: part.shape for name, part in placed.parts.items()}
     theirs = {name: part.shape for name, part in owner.parts.items()}
@@ -386,13 +461,29 @@ def _names(starts: tuple[Symbol, ...], order: list[Symbol]) -> dict[int, str]:
 
 
 def _rebuild(data: dict[str, Any]) -> Graph:
-    """Lay the stored net out anew through the symbols, so that nothing unchecked comes in."""
-    starts = [placeholder(tuple(shape), dtype, name) for name, shape, dtype in data["inputs"]]
-    symbols = dict(zip((entry[0] for entry in data["inputs"]), starts, strict=True))
-    objects: dict[str, Layer] = {}
-    catalogue = {**layers.CATALOGUE, **initializers.CATALOGUE}
+    inputs = [InputNode(name, tuple(shape), dtype) for name, shape, dtype in data["inputs"]]
+    catalogue = {
+        **layers.CATALOGUE,
+        **initializers.CATALOGUE,
+        **regularizers.CATALOGUE,
+        **constraints.CATALOGUE,
+    }
+    nodes = []
     for node in data["nodes"]:
-        owner = node.get("weights_of", node["name"])
-        layer = objects.setdefault(owner, decode(node["layer"], catalogue))
-        symbols[node["name"]] = layer(*(symbols[source] for source in node["sources"]))
-    return Graph(starts, [symbols[name] for name in data["outputs"]], str(data["name"]))
+        layer, owner = decode(node["layer"], catalogue), node.get("weights_of", node["name"])
+        nodes.append(Node(node["name"], layer, tuple(node["sources"]), owner))
+    return _connected(inputs, nodes, data["outputs"], str(data["name"]))
+
+
+def _connected(
+    inputs: Sequence[InputNode], nodes: Sequence[Node], outputs: Sequence[str], name: str
+) -> Graph:
+    """Lay a net out anew through the symbols, so that nothing unchecked comes in."""
+    starts = [placeholder(node.shape, node.dtype, node.name) for node in inputs]
+    symbols = dict(zip((node.name for node in inputs), starts, strict=True))
+    # What is called by its own name in several places is one object, whether or not it has weights.
+    objects: dict[object, Layer] = {}
+    for node in nodes:
+        layer = objects.setdefault(node.layer if node.layer.name else node.owner, node.layer)
+        symbols[node.name] = layer(*(symbols[source] for source in node.sources))
+    return Graph(starts, [symbols[output] for output in outputs], name)

@@ -40,5 +40,7 @@ def _batched(shape: tuple[int, ...]) -> str:
 
 def _totals(net: Graph) -> str:
     total = sum(math.prod(part.shape) for part in net.parts.values())
-    fixed = total - net.parameter_count
-    return f"{net.parameter_count:,} trained parameters" + (f", {fixed:,} running" if fixed else "")
+    running = total - net.parameter_count - net.frozen_count
+    more = {"frozen": net.frozen_count, "running": running}
+    told = [f"{count:,} {kind}" for kind, count in more.items() if count]
+    return ", ".join([f"{net.parameter_count:,} trained parameters", *told])

@@ -52,9 +52,12 @@ def opened(  # noqa: PLR0913 - one word for each thing a session is opened with
     weights: Mapping[str, Array] | None = None,
     dtype: str = "float32",
     seed: int = 0,
+    loss_weights: tuple[float, ...] = (),
 ) -> Iterator[Session]:
     """Open a session for a while; weights are ``rough_weights`` unless given."""
-    options = Options(losses, optimizer or SGD(1.0), dtype=dtype, seed=seed)
+    options = Options(
+        losses, optimizer or SGD(1.0), dtype=dtype, seed=seed, loss_weights=loss_weights
+    )
     given = rough_weights(graph) if weights is None else weights
     known = registry.backend(backend)
     session = open_session(known, graph, options, given, isolate=backend in ISOLATED)

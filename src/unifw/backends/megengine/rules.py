@@ -254,7 +254,7 @@ def batch_norm(placed: Placed) -> Forward:
         part = {name: _per_channel(value) for name, value in call.weights.items()}
         scale = (part.get("weight"), part.get("bias"))
         mean, var = part["running_mean"], part["running_var"]
-        if not call.training:
+        if not (call.training and layer.trainable):
             y = F.nn.batch_norm(x, mean, var, *scale, eps=layer.epsilon)
             return y.reshape(call.x.shape)
         # With a momentum of 0 the operation gives the batch's mean and its unbiased variance.
@@ -276,7 +276,7 @@ def batch_norm(placed: Placed) -> Forward:
             return native(call)
         part = {name: value.reshape(channels, 1) for name, value in call.weights.items()}
         rows = call.x.reshape(channels, -1)
-        if call.training:
+        if call.training and layer.trainable:
             standardised, count = Standardised(layer.epsilon), math.prod(call.x.shape) / channels
             z = standardised(rows)
             moved(call, standardised.mean, standardised.var * (count / max(count - 1, 1)))

@@ -14,6 +14,7 @@ from megengine.module import Module
 
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, slot_places
+from unifw.backends.megengine.formulas import MegEngineWeightOps
 from unifw.backends.megengine.rules import TURNS, rules
 from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
 from unifw.data import Data
@@ -82,6 +83,9 @@ class MegEngineSession(Session):
         self._slots = [
             tuple(F.zeros_like(weight) for _ in options.optimizer.slots) for weight in self._trained
         ]
+        live, self._weight_ops = self._net.weight, MegEngineWeightOps()
+        self._regularizers = [(rule, live(name)) for name, rule in graph.regularizers.items()]
+        self._constraints = [(rule, live(name)) for name, rule in graph.constraints.items()]
         self._gradients = GradManager()
         if self._trained:
             self._gradients.attach(self._trained)
@@ -109,10 +113,15 @@ class MegEngineSession(Session):
         dropped = {name: to(mask) for name, mask in masks.items()}
         with self._gradients:
             outs = self._net.walk(xs, training=True, masks=dropped)
-            loss = total_loss(self.options.losses, outs, ys, shares)
+            losses, weights = self.options.losses, self.options.loss_weights
+            loss = total_loss(losses, weights, outs, ys, shares)
+            for pull, weight in self._regularizers:
+                loss = loss + pull.penalty(self._weight_ops, weight)
             if self._trained:
                 self._gradients.backward(loss)
         self._update(coefficients)
+        for hold, weight in self._constraints:
+            weight[...] = hold.apply(self._weight_ops, weight)
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> None:

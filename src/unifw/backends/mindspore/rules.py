@@ -222,7 +222,7 @@ class BatchNorm(Rule):
         self.channels = (1, channels, 1)
         self.shape = (-1, *placed.in_shape)
         self.epsilon, self.momentum = placed.layer.epsilon, placed.layer.momentum
-        self.in_training = training
+        self.in_training = training and placed.layer.trainable
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         x = ops.reshape(inputs[0], self.flat)

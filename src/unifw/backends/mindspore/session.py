@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Options, Session
+from unifw.backends.mindspore.formulas import constraints, penalties
 from unifw.backends.mindspore.rules import Dropout, rules
 from unifw.backends.mindspore.training import Judged, TrainStep
 from unifw.backends.schedule import schedule
@@ -105,10 +106,12 @@ class MindSporeSession(Session):
         self._trained = [self._parameters[n] for n, part in graph.parts.items() if part.trainable]
         ranks = tuple(len(shape) + 1 for shape in graph.out_shapes)
         body = Body(graph, self._parameters, training=True)
-        judged = Judged(body, options.losses, ranks[: len(options.losses)])
+        pulls = penalties(graph.regularizers, self._parameters)
+        holds = constraints(graph.constraints, self._parameters)
+        judged = Judged(body, options.losses, options.loss_weights, ranks, pulls)
         dropped = sum(isinstance(p.layer, L.Dropout) for p in graph)
         counts = (len(graph.inputs), len(graph.outputs), dropped)
-        self._step = TrainStep(judged, options.optimizer, self._trained, counts)
+        self._step = TrainStep(judged, options.optimizer, self._trained, counts, holds)
         self._step.set_train()
         self._compiled: set[int] = set()
 

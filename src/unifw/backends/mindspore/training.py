@@ -88,13 +88,21 @@ class HuberJudge(Judge):
 class Judged(nn.Cell):
     """The net and its losses: ``(xs, ys, shares, masks) -> (total loss, outputs)``."""
 
-    def __init__(self, net: nn.Cell, losses: tuple[Loss, ...], ranks: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        net: nn.Cell,
+        losses: tuple[Loss, ...],
+        weights: tuple[float, ...],
+        ranks: tuple[int, ...],
+        penalties: nn.CellList,
+    ) -> None:
         super().__init__(auto_prefix=False)
         self.net = net
-        pairs = zip(losses, ranks, strict=True)
+        pairs = zip(losses, ranks, strict=False)  # a net that only predicts has no losses
         judges = [rules.find(loss)(loss, rank) for loss, rank in pairs]
         self.judges = nn.CellList(judges, auto_prefix=False)
-        self.count = len(losses)
+        self.count, self.weights = len(losses), weights
+        self.penalties, self.penalty_count = penalties, len(penalties)
 
     def construct(self, xs: Any, ys: Any, shares: Any, masks: Any) -> Any:
         outs = self.net(xs, masks)
@@ -106,7 +114,11 @@ class Judged(nn.Cell):
             else:
                 means = ops.mean(ops.reshape(values, (values.shape[0], -1)), 1)
                 mean = ops.sum(means * shares)
+            if self.weights[i] != 1:
+                mean = mean * self.weights[i]
             total = mean if i == 0 else total + mean
+        for i in range(self.penalty_count):
+            total = total + self.penalties[i]()
         return total, outs
 
 
@@ -194,6 +206,8 @@ class TrainStep(nn.Cell):
         The weights that learn.
     counts : tuple of int
         How many inputs, targets and masks there are.
+    constraints : CellList
+        What puts weights right after the step.
     """
 
     def __init__(
@@ -202,11 +216,13 @@ class TrainStep(nn.Cell):
         optimizer: Optimizer,
         trained: list[Parameter],
         counts: tuple[int, int, int],
+        constraints: nn.CellList,
     ) -> None:
         super().__init__(auto_prefix=False)
         # The mark lets the compiler read the formula's source; it changes nothing else.
         mindspore.jit_class(type(optimizer))
         self.judged = judged
+        self.constraints, self.constraint_count = constraints, len(constraints)
         self.ends = (counts[0], counts[0] + counts[1], sum(counts))
         self.optimizer, self.ops = optimizer, MindSporeOps()
         self.count, self.slot_count = len(trained), len(optimizer.slots)
@@ -245,6 +261,8 @@ class TrainStep(nn.Cell):
             ops.assign(self.trained[i], weight)
             for k in range(self.slot_count):
                 ops.assign(self.slots[i][k], slots[k])
+        for i in range(self.constraint_count):
+            self.constraints[i]()
         return loss, outs
 
     def factor(self, grads: Any) -> Any:

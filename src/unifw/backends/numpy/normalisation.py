@@ -31,7 +31,7 @@ def batch_norm(placed: Placed) -> Forward:
         x = batch_last(call.inputs[0])
         rows = x.reshape(len(x), -1)
         y = call.room.array("y", x.shape, x.dtype)
-        if call.training:
+        if call.training and layer.trainable:
             normalised = _from_batch(call, rows, y.reshape(rows.shape), layer)
         else:
             normalised = _from_running(call, rows, y.reshape(rows.shape), layer.epsilon)
@@ -55,7 +55,7 @@ def _from_running(call: Call, rows: Array, y: Array, epsilon: float) -> Any:
     y += bias - mean * scale * weight
 
     def backward(dy: Array) -> Any:
-        return dy * (scale * weight), {}  # nothing learns in evaluation
+        return dy * (scale * weight), {}  # nothing learns in evaluation, nor when frozen
 
     return backward
 

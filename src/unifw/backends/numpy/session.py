@@ -12,6 +12,7 @@ from unifw.backend import Options, Session
 from unifw.backends.numpy.layout import blocks
 from unifw.backends.numpy.training import NumpyOps, Passes, clip, loss_and_gradients
 from unifw.data import Data
+from unifw.measures.penalties import NumpyWeightOps
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
 
@@ -42,6 +43,8 @@ class NumpySession(Session):
             for name, part in graph.parts.items()
         }
         self._passes = Passes(graph, self._weights)
+        self._regularizers, self._constraints = graph.regularizers, graph.constraints
+        self._weight_ops = NumpyWeightOps()
 
     def _view(self, flat: Array, name: str) -> Array:
         return flat[self._places[name]].reshape(self.graph.parts[name].shape)
@@ -60,11 +63,17 @@ class NumpySession(Session):
     ) -> tuple[Any, Sequence[Any]]:
         values, backwards = self._passes.forward(batch.xs, training=True, masks=masks)
         outs = tuple(values[name].copy() for name in self.graph.outputs)
-        loss, into = loss_and_gradients(self.graph, self.options.losses, outs, batch)
+        loss, into = loss_and_gradients(self.graph, self.options, outs, batch)
         grads = self._passes.backward(into, backwards)
         for name, place in self._places.items():
             self._grads[place] = grads[name].reshape(-1) if name in grads else 0
+        for name, pull in self._regularizers.items():
+            weight = self._weights[name]
+            loss = loss + pull.penalty(self._weight_ops, weight)
+            self._grads[self._places[name]] += pull.slope(weight).reshape(-1)
         self._update(coefficients)
+        for name, hold in self._constraints.items():
+            self._weights[name][...] = hold.apply(self._weight_ops, self._weights[name])
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unifw.backend import Options
 from unifw.backends.numpy.calls import Backward, Call
 from unifw.backends.numpy.layout import Room
 from unifw.backends.numpy.rules import rules
@@ -15,7 +16,6 @@ from unifw.backends.schedule import learning, schedule
 from unifw.data import Data
 from unifw.measures.losses import value_and_gradient
 from unifw.spec.graph import Graph
-from unifw.spec.losses import Loss
 from unifw.spec.optimizers import Optimizer, PlainOps
 
 __all__ = ["NumpyOps", "Passes", "clip", "loss_and_gradients"]
@@ -37,6 +37,7 @@ class Passes:
         self._inputs = tuple(node.name for node in graph.inputs)
         steps = schedule(graph)
         self._learns = learning(steps)
+        self._trained = frozenset(name for name, part in graph.parts.items() if part.trainable)
         self._order = [
             (
                 step,
@@ -81,7 +82,9 @@ class Passes:
                 continue
             to_inputs, to_parts = backward(into.pop(step.target))
             for part, grad in to_parts.items():
-                _accumulate(grads, step.placed.weights[part], grad)
+                name = step.placed.weights[part]
+                if name in self._trained:
+                    _accumulate(grads, name, grad)
             for source, grad in zip(step.sources, to_inputs, strict=True):
                 if source in self._learns and grad is not None:
                     _accumulate(into, source, grad)
@@ -93,15 +96,16 @@ def _accumulate(into: dict[str, Array], name: str, grad: Array) -> None:
 
 
 def loss_and_gradients(
-    graph: Graph, losses: tuple[Loss, ...], outs: tuple[Array, ...], batch: Data
+    graph: Graph, options: Options, outs: tuple[Array, ...], batch: Data
 ) -> tuple[Any, dict[str, Array]]:
-    """Return the summed loss of all outputs, and the gradient of each output node."""
+    """Return the weighted sum of the losses of all outputs, and the gradient of each output node."""
     total: Any = 0.0
     into: dict[str, Array] = {}
-    for name, loss, out, y in zip(graph.outputs, losses, outs, batch.ys, strict=True):
+    judged = zip(graph.outputs, options.losses, options.loss_weights, outs, batch.ys, strict=True)
+    for name, loss, weight, out, y in judged:
         value, grad = value_and_gradient(loss, out, y, batch.weights)
-        total = total + value
-        _accumulate(into, name, grad)
+        total = total + value * weight
+        _accumulate(into, name, grad if weight == 1 else grad * weight)
     return total, into
 
 

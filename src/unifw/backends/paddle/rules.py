@@ -32,8 +32,9 @@ rules = Rules("backend 'paddle'")
 @rules(L.Dense)
 def dense(placed: Placed) -> Forward:
     # Paddle's weight is (in, out), as ours. For rows, addmm takes half the time to get going that
-    # F.linear takes (3.3).
-    if placed.layer.bias and len(placed.in_shape) == 1:
+    # F.linear takes (3.3); but its backward ends the process where the bias wants no gradient.
+    layer = placed.layer
+    if layer.bias and layer.trainable and len(placed.in_shape) == 1:
         return lambda call: paddle.addmm(call.weights["bias"], call.x, call.weights["weight"])
     return lambda call: F.linear(call.x, call.weights["weight"], call.weights.get("bias"))
 
@@ -104,7 +105,8 @@ def conv(placed: Placed) -> Forward:
         weight, bias = _as_image(call.weights["weight"]), call.weights.get("bias")
         y = F.conv2d(_as_image(call.x), weight, None, **settings)
         if bias is not None:
-            y = _Bias.apply(y, bias) if call.training else _biased(y, bias)
+            # Its backward may give no gradient to a bias that wants none (paddle 3.3).
+            y = _Bias.apply(y, bias) if call.training and layer.trainable else _biased(y, bias)
         return y.squeeze(2) if series else y
 
     return forward
@@ -171,7 +173,7 @@ def batch_norm(placed: Placed) -> Forward:
         x, part = _flat(call.x), call.weights
         mean, var = part["running_mean"], part["running_var"]
         count = x.shape[0] * positions
-        if not call.training:
+        if not (call.training and layer.trainable):
             y = normalised(x, part, mean, var, training=False)
         elif count == 1:
             y = _single(x, part, mean, var)
@@ -213,7 +215,13 @@ def layer_norm(placed: Placed) -> Forward:
         )
         return F.layer_norm(call.x, shape, *parts, layer.epsilon)
 
-    return forward
+    def frozen(call: Call) -> Any:
+        # With a weight that wants no gradient, that of the input comes out as if there were no
+        # weight (paddle 3.3).
+        z = F.layer_norm(call.x, shape, None, None, layer.epsilon)
+        return z * call.weights["weight"] + call.weights["bias"]
+
+    return frozen if layer.affine and not layer.trainable else forward
 
 
 @rules(L.Dropout)

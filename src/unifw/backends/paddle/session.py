@@ -11,6 +11,7 @@ import paddle
 
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, slot_places
+from unifw.backends.paddle.formulas import PaddleWeightOps
 from unifw.backends.paddle.rules import rules
 from unifw.backends.paddle.training import clip, total_loss
 from unifw.backends.paddle.update import update
@@ -71,6 +72,9 @@ class PaddleSession(Session):
         self._trained = [self._net.weight(name) for name in self._names]
         self._slot_places = slot_places(self._names, options.optimizer)
         self._update = update(options.optimizer, self._trained) if self._trained else None
+        live, self._weight_ops = self._net.weight, PaddleWeightOps()
+        self._regularizers = [(rule, live(name)) for name, rule in graph.regularizers.items()]
+        self._constraints = [(rule, live(name)) for name, rule in graph.constraints.items()]
 
     @property
     def native(self) -> Net:
@@ -95,7 +99,10 @@ class PaddleSession(Session):
             masks={name: to(mask) for name, mask in masks.items()},
         )
         shares = None if batch.weights is None else to(batch.weights)
-        loss = total_loss(self.options.losses, outs, tuple(map(to, batch.ys)), shares)
+        losses, weights = self.options.losses, self.options.loss_weights
+        loss = total_loss(losses, weights, outs, tuple(map(to, batch.ys)), shares)
+        for pull, weight in self._regularizers:
+            loss = loss + pull.penalty(self._weight_ops, weight)
         if self._update is not None:
             loss.backward()
             with paddle.no_grad():
@@ -104,6 +111,8 @@ class PaddleSession(Session):
                 grads = [paddle.zeros_like(w) if grad is None else grad for grad, w in pairs]
                 grads = clip(self.options.optimizer, grads)
                 self._update(grads, coefficients, self.steps)
+                for hold, weight in self._constraints:
+                    paddle.assign(hold.apply(self._weight_ops, weight), weight)
             for weight in self._trained:
                 weight.clear_gradient(set_to_zero=False)
         return loss.detach(), [out.detach() for out in outs]

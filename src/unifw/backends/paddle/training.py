@@ -19,9 +19,13 @@ rules = Rules("backend 'paddle'")
 
 
 def total_loss(
-    losses: Sequence[Loss], outs: Sequence[Any], targets: Sequence[Any], shares: Any
+    losses: Sequence[Loss],
+    weights: Sequence[float],
+    outs: Sequence[Any],
+    targets: Sequence[Any],
+    shares: Any,
 ) -> Any:
-    """Return the sum over the outputs of their mean losses, or weighted by ``shares``."""
+    """Return the weighted sum over the outputs of their mean losses, or weighted by ``shares``."""
     means = []
     for loss, out, target in zip(losses, outs, targets, strict=True):
         values = rules.find(loss)(loss, out, target)
@@ -29,6 +33,10 @@ def total_loss(
             means.append(values.mean())
         else:
             means.append((values.reshape([out.shape[0], -1]).mean(1) * shares).sum())
+    # Times 1 is left out: it would be an operation of its own.
+    means = [
+        mean if weight == 1 else mean * weight for mean, weight in zip(means, weights, strict=True)
+    ]
     return sum(means[1:], start=means[0])
 
 

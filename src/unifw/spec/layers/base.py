@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from unifw.errors import ShapeError, SpecError
+from unifw.spec import check
+from unifw.spec.constraints import Constraint
 from unifw.spec.initializers import Initializer
+from unifw.spec.regularizers import Regularizer
 from unifw.spec.symbol import Symbol, connect
 from unifw.spec.value import Value
 
@@ -17,12 +20,14 @@ Shape = tuple[int, ...]
 
 
 class Part(NamedTuple):
-    """One weight of a layer: its shape, how it begins, and whether training changes it."""
+    """One weight of a layer: its shape, how it begins, and whether and how training changes it."""
 
     shape: Shape
     init: Initializer
     fans: tuple[int, int] = (1, 1)
     trainable: bool = True
+    regularizer: Regularizer | None = None
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +41,9 @@ class Layer(Value):
     ----------
     name : str, optional
         The layer's name in the net; made from its class when left out.
+    trainable : bool
+        Whether training changes its weights; default ``True``. A frozen ``BatchNorm`` also acts in
+        training as in evaluation. ``net.frozen("conv*")`` freezes layers of a whole net.
     """
 
     family: ClassVar[str] = "layer"
@@ -45,18 +53,20 @@ class Layer(Value):
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
 
     name: str | None = field(default=None, kw_only=True)
+    trainable: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.name is not None and not re.fullmatch(r"[A-Za-z_][\w-]*", str(self.name)):
             message = f"a layer's name is made of letters, digits, _ and -, got {self.name!r}"
             raise SpecError(message)
+        check.flag("trainable", self.trainable)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         """Return the output shape for these input shapes, or raise ``ShapeError``."""
         return shapes[0]
 
     def parts(self, *shapes: Shape) -> dict[str, Part]:
-        """Return the weights needed for these input shapes, by part name."""
+        """Return the weights needed for these input shapes, by part name, as if all were trained."""
         del shapes
         return {}
 

@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 
 from unifw.errors import ShapeError
 from unifw.spec import check
-from unifw.spec.initializers import initializer
-from unifw.spec.layers.base import Layer, Part, Shape, channels
+from unifw.spec.layers.base import Part, Shape, channels
+from unifw.spec.layers.weighted import Biased
 from unifw.spec.layers.window import Window, padding
 
 __all__ = ["Conv", "Conv1D", "Conv2D"]
 
 
 @dataclass(frozen=True, repr=False)
-class Conv(Layer):
+class Conv(Biased):
     """Cross-correlation of channels-first data with learnt kernels; the base of Conv1D and Conv2D.
 
     Parameters
@@ -36,6 +36,10 @@ class Conv(Layer):
         Whether to add a bias per output channel; default ``True``.
     weight_init, bias_init : str or Initializer
         How the weights begin; default ``"glorot_uniform"`` and ``"zeros"``.
+    weight_regularizer, bias_regularizer : str or Regularizer, optional
+        What the weights add to the training loss: ``"l1"``, ``"l2"``, ``L2(0.001)`` …
+    weight_constraint, bias_constraint : str or Constraint, optional
+        What the weights are turned into after each step: ``"non_neg"``, ``MaxNorm(2)`` …
 
     Notes
     -----
@@ -67,7 +71,6 @@ class Conv(Layer):
             groups=check.count("groups", self.groups),
             bias=check.flag("bias", self.bias),
         )
-        initializer(self.weight_init), initializer(self.bias_init)
         if self.filters % self.groups:
             raise self.refuse(f"filters={self.filters} must be a multiple of groups={self.groups}")
 
@@ -88,9 +91,10 @@ class Conv(Layer):
         area = math.prod(self.kernel_size)
         fans = (fan_in * area, self.filters // self.groups * area)
         shape = (self.filters, fan_in, *self.kernel_size)
-        parts = {"weight": Part(shape, initializer(self.weight_init), fans)}
+        incoming = tuple(range(1, len(shape)))
+        parts = {"weight": self.part("weight", shape, fans, incoming)}
         if self.bias:
-            parts["bias"] = Part((self.filters,), initializer(self.bias_init), fans)
+            parts["bias"] = self.part("bias", (self.filters,), fans, (0,))
         return parts
 
 

@@ -7,14 +7,15 @@ from typing import Any
 
 from unifw.errors import ShapeError
 from unifw.spec import check
-from unifw.spec.initializers import Normal, initializer
-from unifw.spec.layers.base import Layer, Part, Shape
+from unifw.spec.initializers import Normal
+from unifw.spec.layers.base import Part, Shape
+from unifw.spec.layers.weighted import Biased, Weighted
 
 __all__ = ["Dense", "Embedding"]
 
 
 @dataclass(frozen=True, repr=False)
-class Dense(Layer):
+class Dense(Biased):
     """``y = x @ weight + bias`` over the last axis.
 
     Parameters
@@ -25,6 +26,10 @@ class Dense(Layer):
         Whether to add a bias; default ``True``.
     weight_init, bias_init : str or Initializer
         How the weights begin; default ``"glorot_uniform"`` and ``"zeros"``.
+    weight_regularizer, bias_regularizer : str or Regularizer, optional
+        What the weights add to the training loss: ``"l1"``, ``"l2"``, ``L2(0.001)`` …
+    weight_constraint, bias_constraint : str or Constraint, optional
+        What the weights are turned into after each step: ``"non_neg"``, ``MaxNorm(2)`` …
 
     Notes
     -----
@@ -39,7 +44,6 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.normalise(units=check.count("units", self.units), bias=check.flag("bias", self.bias))
-        initializer(self.weight_init), initializer(self.bias_init)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         if not shapes[0]:
@@ -50,14 +54,14 @@ class Dense(Layer):
     def parts(self, *shapes: Shape) -> dict[str, Part]:
         fan_in = shapes[0][-1]
         fans = (fan_in, self.units)
-        parts = {"weight": Part((fan_in, self.units), initializer(self.weight_init), fans)}
+        parts = {"weight": self.part("weight", (fan_in, self.units), fans, (0,))}
         if self.bias:
-            parts["bias"] = Part((self.units,), initializer(self.bias_init), fans)
+            parts["bias"] = self.part("bias", (self.units,), fans, (0,))
         return parts
 
 
 @dataclass(frozen=True, repr=False)
-class Embedding(Layer):
+class Embedding(Weighted):
     """Replaces each index by a row of a table.
 
     Parameters
@@ -68,6 +72,10 @@ class Embedding(Layer):
         Length of a row.
     weight_init : str or Initializer
         How the table begins; default ``Normal(0, 1)`` as in PyTorch.
+    weight_regularizer : str or Regularizer, optional
+        What the whole table adds to the training loss: ``"l1"``, ``"l2"``, ``L2(0.001)`` …
+    weight_constraint : str or Constraint, optional
+        What the table is turned into after each step: ``"non_neg"``, ``UnitNorm()`` …
 
     Notes
     -----
@@ -86,7 +94,6 @@ class Embedding(Layer):
             num_embeddings=check.count("num_embeddings", self.num_embeddings),
             embedding_dim=check.count("embedding_dim", self.embedding_dim),
         )
-        initializer(self.weight_init)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         return (*shapes[0], self.embedding_dim)
@@ -94,4 +101,4 @@ class Embedding(Layer):
     def parts(self, *shapes: Shape) -> dict[str, Part]:
         del shapes
         size = (self.num_embeddings, self.embedding_dim)
-        return {"weight": Part(size, initializer(self.weight_init), size)}
+        return {"weight": self.part("weight", size, size, (1,))}

@@ -20,7 +20,8 @@ class BatchNorm(Layer):
 
     ``y = (x - mean) / sqrt(var + epsilon) * weight + bias``. Training uses the batch's mean and
     biased variance, and moves the running ones: ``running += momentum * (new - running)``, with the
-    *unbiased* variance of the batch. Evaluation and prediction use the running ones.
+    *unbiased* variance of the batch. Evaluation and prediction use the running ones, and so does
+    training when the layer is frozen (``trainable=False``); they stay as they are then.
 
     Parameters
     ----------
