@@ -120,8 +120,6 @@ class MegEngineSession(Session):
             if self._trained:
                 self._gradients.backward(loss)
         self._update(coefficients)
-        for hold, weight in self._constraints:
-            weight[...] = hold.apply(self._weight_ops, weight)
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> None:
@@ -134,6 +132,8 @@ class MegEngineSession(Session):
             )
             weight[...] = new
             weight.grad = None
+        for hold, weight in self._constraints:
+            weight[...] = hold.apply(self._weight_ops, weight)
 
     def host(self, value: Any) -> Array:
         return np.asarray(value.numpy())

@@ -72,12 +72,10 @@ class NumpySession(Session):
             loss = loss + pull.penalty(self._weight_ops, weight)
             self._grads[self._places[name]] += pull.slope(weight).reshape(-1)
         self._update(coefficients)
-        for name, hold in self._constraints.items():
-            self._weights[name][...] = hold.apply(self._weight_ops, self._weights[name])
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> None:
-        """Apply the optimizer's formula; it works value by value, so a stretch at a time in cache."""
+        """Apply the optimizer's formula, value by value, so a stretch at a time in cache; then constraints."""
         optimizer = self.options.optimizer
         clipped = clip(optimizer, self._grads)
         for cut in blocks(len(self._flat), 1):
@@ -88,6 +86,8 @@ class NumpySession(Session):
             self._flat[cut] = weight
             for slot, value in zip(slots, new, strict=True):
                 slot[...] = value
+        for name, hold in self._constraints.items():
+            self._weights[name][...] = hold.apply(self._weight_ops, self._weights[name])
 
     def host(self, value: Any) -> Array:
         return np.asarray(value)
