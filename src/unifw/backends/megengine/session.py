@@ -14,7 +14,7 @@ from megengine.module import Module
 
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, slot_places
-from unifw.backends.megengine.formulas import MegEngineWeightOps
+from unifw.backends.megengine.weight_ops import MegEngineWeightOps
 from unifw.backends.megengine.rules import TURNS, rules
 from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
 from unifw.data import Data
