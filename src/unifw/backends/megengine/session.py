@@ -14,9 +14,9 @@ from megengine.module import Module
 
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, slot_places
-from unifw.backends.megengine.weight_ops import MegEngineWeightOps
 from unifw.backends.megengine.rules import TURNS, rules
 from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
+from unifw.backends.megengine.weight_ops import MegEngineWeightOps
 from unifw.data import Data
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays

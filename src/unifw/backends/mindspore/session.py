@@ -11,9 +11,9 @@ import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Options, Session
-from unifw.backends.mindspore.weight_ops import constraints, penalties
 from unifw.backends.mindspore.rules import Dropout, rules
 from unifw.backends.mindspore.training import Judged, TrainStep
+from unifw.backends.mindspore.weight_ops import constraints, penalties
 from unifw.backends.schedule import schedule
 from unifw.data import Data
 from unifw.spec import layers as L

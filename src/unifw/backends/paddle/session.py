@@ -11,10 +11,10 @@ import paddle
 
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, slot_places
-from unifw.backends.paddle.weight_ops import PaddleWeightOps
 from unifw.backends.paddle.rules import rules
 from unifw.backends.paddle.training import clip, total_loss
 from unifw.backends.paddle.update import update
+from unifw.backends.paddle.weight_ops import PaddleWeightOps
 from unifw.data import Data
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
