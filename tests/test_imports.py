@@ -18,7 +18,7 @@ HEAVY = {"paddle", "mindspore", "megengine", "onnx", "onnxruntime", "sklearn", "
 LAYERS = (
     ("errors",),
     ("spec", "layers", "losses", "metrics", "optimizers", "initializers"),
-    ("rules", "process"),
+    ("rules", "process", "zoo"),
     ("weights", "randomness"),
     ("measures",),
     ("data",),

@@ -42,9 +42,11 @@ from unifw.testing.compare import (
     rough_weights,
 )
 from unifw.testing.compare import model as model_on
+from unifw.testing.zoo import ZOO, ZooCase
 from unifw.weights import initial
 
 FORWARD, GRADIENT, CURVE = 1e-5, 1e-4, 1e-4
+ZOO_CURVE, ZOO_MOVED = 1e-3, 0.1
 STEPS = 100
 CROSS_ENTROPY = losses.CrossEntropy()
 MSE = (losses.MSE(),)
@@ -141,6 +143,22 @@ def test_curve(backend: str, net: str, optimizer: str) -> None:
 
 def test_curve_with_relu_and_ties_in_max_pool(backend: str) -> None:
     assert parted(backend, KINKED, optimizers.SGD(0.001)) <= CURVE
+
+
+@pytest.mark.parametrize("case", ZOO, ids=lambda case: case.name)
+def test_curve_of_the_zoo(backend: str, case: ZooCase) -> None:
+    first, rule = initial(case.graph, 0), optimizers.SGD(case.rate)
+    curves, ends = [], []
+    for name, dtype in ((backend, "float32"), REFERENCE):
+        with opened(name, case.graph, (case.loss,), rule, weights=first, dtype=dtype) as session:
+            curves.append(curve(session, case.data().cast(dtype), STEPS // 2))
+            ends.append(session.weights())
+    assert curves[0] == pytest.approx(curves[1], rel=ZOO_CURVE)
+    # At such rates a loss says little about gradients; where the weights have gone says it.
+    found, wanted = ({k: v - first[k] for k, v in end.items()} for end in ends)
+    for name, moved in wanted.items():
+        most = max(float(np.abs(moved).max()), 1e-5)
+        assert np.abs(found[name] - moved).max() <= ZOO_MOVED * most, name
 
 
 # ------------------------------------------------------------------------ optimizers, by formulas
