@@ -27,7 +27,7 @@ LAYERS = (
         "regularizers",
         "constraints",
     ),
-    ("rules", "process"),
+    ("rules", "process", "zoo"),
     ("weights", "randomness", "formulas"),
     ("measures",),
     ("data",),

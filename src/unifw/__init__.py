@@ -14,6 +14,7 @@ from unifw import (
     metrics,
     optimizers,
     regularizers,
+    zoo,
 )
 from unifw.model import Model, load
 from unifw.parity import parity
@@ -38,4 +39,5 @@ __all__ = [
     "optimizers",
     "parity",
     "regularizers",
+    "zoo",
 ]

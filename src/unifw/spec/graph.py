@@ -121,6 +121,8 @@ class Graph:
             object.__setattr__(self, field, value)
         for placed in self.walk:
             _check_shared(placed, self[placed.owner])
+        for full, part in self.parts.items():
+            _check_first(full, part)
 
     @cached_property
     def walk(self) -> tuple[Placed, ...]:
@@ -372,6 +374,13 @@ def _check_shared(placed: Placed, owner: Placed) -> None:
             f"{theirs}; call a layer again only on inputs of the same shape"
         )
         raise ShapeError(message)
+
+
+def _check_first(name: str, part: Part) -> None:
+    try:
+        part.init.fits(part.shape)
+    except ShapeError as err:
+        raise ShapeError(f"{name} cannot begin so: {err}") from None
 
 
 def _symbols(what: str, given: Symbol | Sequence[Symbol]) -> tuple[Symbol, ...]:

@@ -347,7 +347,16 @@ def multiply(placed: Placed) -> Forward:
 
 @rules(L.Concatenate)
 def concatenate(placed: Placed) -> Forward:
-    return lambda call: F.concat(list(call.inputs), placed.layer.axis)
+    axis, learns = placed.layer.axis, placed.dtype == "float"
+
+    def forward(call: Call) -> Any:
+        # The gradient of each part is a view of the whole's. Multiplied by what is stretched over its
+        # leading axes it comes out wrong (megengine 1.13, on CPU): such a product reads the view
+        # as if it lay in one piece. Multiplying by a scalar first makes one piece of it.
+        parts = [x * 1.0 for x in call.inputs] if call.training and learns else call.inputs
+        return F.concat(list(parts), axis)
+
+    return forward
 
 
 # ------------------------------------------------------------------------ activations
