@@ -168,7 +168,7 @@ class Session(ABC):
             Inputs and targets in the session's dtype; ints are int64. Its ``weights`` are ``None``,
             or shares that sum to 1: the loss is then ``sum(weights * loss per sample)``.
         coefficients : tuple of float
-            ``options.optimizer.coefficients(step)``.
+            ``options.optimizer.coefficients(step, rate)``.
         masks : mapping of str to ndarray
             For each Dropout node, what its input is multiplied by.
 
@@ -263,8 +263,11 @@ class Session(ABC):
             # A batch may hold nothing but samples of weight zero: its loss and gradient are zero.
             total = batch.weights.sum() or 1
             batch = Data(batch.xs, batch.ys, batch.weights / total)
+        optimizer = self.options.optimizer
         masks = dropout_masks(self.graph, self.options.seed, self.steps, len(batch))
-        return self.train_batch(batch, self.options.optimizer.coefficients(self.steps), masks)
+        return self.train_batch(
+            batch, optimizer.coefficients(self.steps, optimizer.learning_rate), masks
+        )
 
 
 def _measure(meters: list[list[Meter]], outs: Sequence[Array], ys: Sequence[Array]) -> None:

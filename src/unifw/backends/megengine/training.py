@@ -29,6 +29,15 @@ class MegEngineOps(PlainOps):
 
     sqrt = staticmethod(F.sqrt)
     maximum = staticmethod(F.maximum)
+    abs = staticmethod(F.abs)
+    sign = staticmethod(F.sign)
+
+    @staticmethod
+    def norm_ratio(x: Any, y: Any) -> Any:
+        above, below = F.sqrt(F.sum(x * x)), F.sqrt(F.sum(y * y))
+        both = F.logical_and(above > 0, below > 0)
+        one = F.ones_like(above)
+        return F.where(both, above, one) / F.where(both, below, one)
 
     @staticmethod
     def gather(slot: Any, keep: float, grad: Any) -> Any:

@@ -120,6 +120,18 @@ class MindSporeOps:
     def maximum(self, x: Any, y: Any) -> Any:
         return ops.maximum(x, y)
 
+    def abs(self, x: Any) -> Any:
+        return ops.abs(x)
+
+    def sign(self, x: Any) -> Any:
+        return ops.sign(x)
+
+    def norm_ratio(self, x: Any, y: Any) -> Any:
+        above, below = ops.sqrt(ops.sum(x * x)), ops.sqrt(ops.sum(y * y))
+        both = ops.logical_and(above > 0, below > 0)
+        one = ops.ones_like(above)
+        return ops.where(both, above, one) / ops.where(both, below, one)
+
     def gather(self, slot: Any, keep: float, grad: Any) -> Any:
         return slot * keep + grad
 

@@ -68,10 +68,10 @@ class NumpySession(Session):
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> None:
-        """Apply the optimizer's formula; it works value by value, so a stretch at a time in cache."""
+        """Apply the optimizer's formula, to a stretch at a time in cache if it works value by value."""
         optimizer = self.options.optimizer
         clipped = clip(optimizer, self._grads)
-        for cut in blocks(len(self._flat), 1):
+        for cut in self._places.values() if optimizer.whole else blocks(len(self._flat), 1):
             slots = tuple(slot[cut] for slot in self._slots)
             weight, new = optimizer.update(
                 NumpyOps, self._flat[cut], clipped[cut], slots, coefficients

@@ -47,6 +47,15 @@ class Ops:
 
     sqrt = staticmethod(paddle.sqrt)
     maximum = staticmethod(paddle.maximum)
+    abs = staticmethod(paddle.abs)
+    sign = staticmethod(paddle.sign)
+
+    @staticmethod
+    def norm_ratio(x: Any, y: Any) -> Any:
+        above, below = paddle.sqrt((x * x).sum()), paddle.sqrt((y * y).sum())
+        one = paddle.ones_like(above)
+        both = paddle.logical_and(above > 0, below > 0)
+        return paddle.where(both, above, one) / paddle.where(both, below, one)
 
     @staticmethod
     def gather(slot: Any, keep: float, grad: Any) -> Any:
