@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from unifw import errors, initializers, isolate, layers, losses, metrics, optimizers
+from unifw import errors, initializers, isolate, layers, losses, metrics, optimizers, schedules
 from unifw.model import Model, load
 from unifw.parity import parity
 from unifw.registry import backend_names as backends
@@ -26,4 +26,5 @@ __all__ = [
     "metrics",
     "optimizers",
     "parity",
+    "schedules",
 ]

@@ -130,6 +130,8 @@ class Session(ABC):
     ----------
     steps : int
         Number of optimizer steps taken since the model's birth.
+    reductions : int
+        How many times a schedule that looks at the course of training has reduced the learning rate.
     where : str
         In which process it lives, in words.
     is_remote : bool
@@ -146,6 +148,7 @@ class Session(ABC):
         self.graph = graph
         self.options = options
         self.steps = 0
+        self.reductions = 0
 
     @property
     @abstractmethod
@@ -168,7 +171,7 @@ class Session(ABC):
             Inputs and targets in the session's dtype; ints are int64. Its ``weights`` are ``None``,
             or shares that sum to 1: the loss is then ``sum(weights * loss per sample)``.
         coefficients : tuple of float
-            ``options.optimizer.coefficients(step, rate)``.
+            ``options.optimizer.numbers(step, reductions)``.
         masks : mapping of str to ndarray
             For each Dropout node, what its input is multiplied by.
 
@@ -264,10 +267,13 @@ class Session(ABC):
             total = batch.weights.sum() or 1
             batch = Data(batch.xs, batch.ys, batch.weights / total)
         optimizer = self.options.optimizer
+        rate = optimizer.learning_rate
+        if optimizer.is_plain and isinstance(rate, float):
+            coefficients = optimizer.coefficients(self.steps, rate)
+        else:
+            coefficients = optimizer.numbers(self.steps, self.reductions)
         masks = dropout_masks(self.graph, self.options.seed, self.steps, len(batch))
-        return self.train_batch(
-            batch, optimizer.coefficients(self.steps, optimizer.learning_rate), masks
-        )
+        return self.train_batch(batch, coefficients, masks)
 
 
 def _measure(meters: list[list[Meter]], outs: Sequence[Array], ys: Sequence[Array]) -> None:

@@ -25,6 +25,7 @@ from unifw.spec.graph import Graph
 from unifw.spec.losses import BinaryCrossEntropy, CrossEntropy, Loss, loss
 from unifw.spec.metrics import Metric, metric
 from unifw.spec.optimizers import optimizer
+from unifw.spec.schedules import Plateau
 from unifw.weights import Arrays, check_state, check_weights, initial
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Model:
         instance; a list by output or a dict by output name for several outputs (the losses add up).
         A model without one only predicts.
     optimizer : str or Optimizer
-        ``"sgd"``, ``"adam"`` (default), ``"adamw"``, ``"rmsprop"``, ``"adagrad"`` or an instance.
+        ``"sgd"``, ``"adam"`` (default), ``"adamw"`` … (``unifw.optimizers``, in small letters) or an
+        instance.
     metrics : sequence of str or Metric, or dict by output name
         What to measure besides the loss; a sequence applies to every output.
     seed : int
@@ -116,6 +118,7 @@ class Model:
         )
         self._history: History = {}
         self._epoch = 0
+        self._plateau = Plateau()
 
     # -------------------------------------------------------------- what it is
 
@@ -235,6 +238,7 @@ class Model:
             shuffle=check.flag("shuffle", shuffle),
             metrics=tuple(zip(self._metrics, self._probabilities, strict=True)),
         )
+        self._check_monitor(held_out is not None)
         with display(verbose) as shown:
             for epoch in self._session.fit(data, plan, shown.step):
                 logs = self._logs(epoch)
@@ -242,6 +246,7 @@ class Model:
                     judged = self._evaluate(held_out, plan.batch_size)
                     logs |= {f"val_{name}": value for name, value in judged.items()}
                 self._remember(logs)
+                self._follow(logs)
                 shown.epoch(self._epoch, plan.last, logs)
         return self._history
 
@@ -253,6 +258,24 @@ class Model:
         self._epoch += 1
         for values in self._history.values():
             values.extend([float("nan")] * (self._epoch - len(values)))
+
+    def _check_monitor(self, validated: bool) -> None:  # noqa: FBT001 - its only word
+        """Refuse to begin if a schedule is to look at a number that training will not give."""
+        schedule = self._options.optimizer.plateau
+        names = ["loss", *self._keys]
+        known = names + [f"val_{name}" for name in names] * validated
+        if schedule is not None and schedule.monitor not in known:
+            message = (
+                f"{schedule!r} looks at {schedule.monitor!r}, but this training gives {known}; "
+                "give validation_data, or name another as monitor"
+            )
+            raise SpecError(message)
+
+    def _follow(self, logs: Mapping[str, float]) -> None:
+        schedule = self._options.optimizer.plateau
+        if schedule is not None:
+            self._plateau = schedule.seen(self._plateau, logs[schedule.monitor])
+            self._session.reductions = self._plateau.reductions
 
     def _logs(self, epoch: Epoch) -> dict[str, float]:
         values = (v for column in epoch.metrics for v in column)
@@ -424,6 +447,7 @@ class Model:
             seed=self._options.seed,
             epoch=self._epoch,
             step=self._session.steps,
+            plateau=self._plateau,
             dtype=self._options.dtype,
             weights=self._session.weights(),
             state=self._session.state(),
@@ -510,6 +534,8 @@ def _restore(
     model._session.load_state(state)  # noqa: SLF001 - a second constructor of the class
     model._session.steps = stored.step  # noqa: SLF001
     model._epoch = stored.epoch  # noqa: SLF001
+    model._plateau = stored.plateau  # noqa: SLF001
+    model._session.reductions = stored.plateau.reductions  # noqa: SLF001
     model._history = {k: list(v) for k, v in stored.history.items()}  # noqa: SLF001
     return model
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from unifw import demo, losses, optimizers
 from unifw import layers as L
+from unifw import schedules as S
 from unifw.initializers import Constant
 from unifw.spec.graph import Graph, Input
 from unifw.spec.initializers import random_state
@@ -327,6 +328,11 @@ OPTIMIZERS: Mapping[str, optimizers.Optimizer] = MappingProxyType(
         "ftrl-options": optimizers.Ftrl(0.05, 0.5, 1e-3, 1e-2, 0.3),
         "clip-norm": optimizers.SGD(0.05, clip_norm=0.5),
         "clip-norm-adam": optimizers.Adam(clip_norm=0.1),
+        "momentum-warmup": optimizers.SGD(S.Warmup(S.InverseSqrt(0.02, 20), 15, 0.001), 0.9),
+        "adam-restarts": optimizers.Adam(S.CosineRestarts(1e-3, 12, 2, 1e-4, 0.5)),
+        "adamw-cosine": optimizers.AdamW(S.CosineDecay(1e-3, 60, 1e-4), weight_decay=0.5),
+        "adagrad-steps": optimizers.Adagrad(S.StepDecay(0.01, 30, 0.5)),
+        "rmsprop-one-cycle": optimizers.RMSprop(S.OneCycle(1e-3, 90), momentum=0.5),
         "clip-value": optimizers.SGD(0.05, clip_value=0.02),
     }
 )

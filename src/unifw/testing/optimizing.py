@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from unifw import demo, losses, optimizers, schedules
 from unifw import layers as L
-from unifw import losses, optimizers
 from unifw.data import Data
 from unifw.initializers import Constant
+from unifw.model import Model, load
 from unifw.spec.graph import Sequential
-from unifw.testing.compare import opened
+from unifw.testing.compare import ISOLATED, REFERENCE, opened
+from unifw.testing.compare import model as model_on
 from unifw.weights import initial
 
 ONE = Sequential([L.Dense(1, bias=False, weight_init=Constant(0.5))], input_shape=2, name="one")
@@ -135,7 +137,7 @@ def test_adamax_adds_epsilon_to_the_size(backend: str) -> None:
 
 
 def test_nadam_warms_its_momentum_up(backend: str) -> None:
-    def momentum(t: int) -> float:
+    def momentum(t: int) -> Any:
         return 0.9 * (1 - 0.5 * 0.96 ** (t * 0.5))
 
     def rule(t: int, g: float, m: dict[str, float]) -> Any:
@@ -220,3 +222,78 @@ def test_ftrl_sets_small_weights_to_zero(backend: str) -> None:
     assert found == pytest.approx(wanted, abs=2e-6)
     assert found[0] != 0
     assert found[1] == 0
+
+
+# ------------------------------------------------------------------------ schedules
+
+HALVING = schedules.StepDecay(0.1, 2, 0.5)
+
+
+def test_the_rate_follows_its_schedule(backend: str) -> None:
+    found = walked(backend, optimizers.SGD(HALVING))
+    assert found == pytest.approx(stepped(lambda t, g, m: rate(t) * g), abs=2e-6)
+
+
+def rate(t: int) -> float:
+    return (0.1, 0.1, 0.05, 0.05)[t - 1]
+
+
+def test_momentum_is_without_the_changing_rate(backend: str) -> None:
+    def rule(t: int, g: float, m: dict[str, float]) -> Any:
+        m["v"] = 0.9 * m["v"] + g
+        return rate(t) * m["v"]
+
+    found = walked(backend, optimizers.SGD(HALVING, 0.9))
+    assert found == pytest.approx(stepped(rule), abs=2e-6)
+
+
+@pytest.mark.parametrize("kind", [optimizers.Adam, optimizers.AdamW])
+def test_decay_follows_the_changing_rate_only_apart_from_the_gradient(
+    backend: str, kind: type[optimizers.Adam]
+) -> None:
+    wanted = []
+    for column in zip(*SLOPES, strict=True):
+        w, mean, square = 0.5, 0.0, 0.0
+        for t, slope in enumerate(column, start=1):
+            if kind is optimizers.AdamW:
+                w, g = w * (1 - rate(t) * 0.5), slope
+            else:
+                g = slope + 0.5 * w
+            mean, square = 0.9 * mean + 0.1 * g, 0.99 * square + 0.01 * g * g
+            w -= rate(t) * mean / (1 - 0.9**t) / ((square / (1 - 0.99**t)) ** 0.5 + 0.1)
+        wanted.append(w)
+    found = walked(backend, kind(HALVING, 0.9, 0.99, 0.1, 0.5))
+    assert found == pytest.approx(wanted, abs=2e-6)
+
+
+def test_a_rate_of_zero_leaves_the_weights_alone(backend: str) -> None:
+    begun = schedules.Warmup(0.1, 100)
+    for rule in (optimizers.SGD(begun, 0.9), optimizers.AdamW(begun), optimizers.Adagrad(begun)):
+        assert walked(backend, rule, SLOPES[:1]) == pytest.approx([0.5, 0.5], abs=1e-7)
+
+
+def test_the_rate_drops_on_a_plateau_wherever_the_model_is(backend: str, tmp_path: Any) -> None:
+    x, y = (array[:200] for array in demo.digits())
+    # Nothing is ever that much better: the rate drops after the second and the fourth epoch.
+    rule = schedules.ReduceOnPlateau(0.05, 0.5, 0, "loss", threshold=0.9, rest=1)
+
+    def begin(name: str, dtype: str = "float32") -> Model:
+        return model_on(
+            demo.NETS["mlp"], name, loss="cross_entropy", dtype=dtype,
+            optimizer=optimizers.SGD(rule, 0.9),
+        )  # fmt: skip
+
+    reference = begin(*REFERENCE)
+    reductions, steps = [], []
+    for _ in range(5):
+        steps += reference.fit(x, y, verbose=0)["loss"][-1:]
+        reductions.append(reference.session.reductions)
+    assert reductions == [0, 1, 1, 2, 2]
+    model = begin(backend)
+    model.fit(x, y, epochs=3, verbose=0)
+    model.save(tmp_path / "begun.unifw")
+    model = load(tmp_path / "begun.unifw", isolate=backend in ISOLATED)
+    model.fit(x, y, epochs=1, verbose=0)
+    model = model.to("numpy")
+    assert model.session.reductions == 2
+    assert model.fit(x, y, verbose=0)["loss"] == pytest.approx(steps, rel=1e-4)

@@ -62,6 +62,10 @@ BINARY_METRICS = [
     "mse",
 ]
 
+MOVED = [
+    "sgd-momentum", "adam-amsgrad", "rmsprop-centered-momentum", "nadam", "lamb", "adamw-cosine",
+]  # fmt: skip
+
 each_layer = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
 each_loss = pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -343,7 +347,7 @@ def test_weights_come_back_as_they_went_in(backend: str) -> None:
 
 @each_net
 @pytest.mark.parametrize("way", ["to", "from"])
-@pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam-amsgrad", "rmsprop-centered-momentum"])
+@pytest.mark.parametrize("optimizer", MOVED)
 def test_moving_in_mid_training_leaves_the_curve_unbroken(
     backend: str, net: str, way: str, optimizer: str
 ) -> None:

@@ -108,7 +108,7 @@ class Fused:
         self._powers = [
             (beta, [_held(held, w, kind) for w in trained]) for beta, kind in self._betas(optimizer)
         ]
-        self._done, self._rate = 1, optimizer.learning_rate
+        self._done, self._rate = 1, optimizer.rate(1)
 
     @staticmethod
     def _betas(optimizer: Optimizer) -> list[tuple[float, str]]:
@@ -148,7 +148,7 @@ def _momentum(given: SGD, trained: Sequence[Any]) -> Any:
     if not given.momentum or not many:
         return None  # our few operations in place are less than the framework's way to its kernel
     return paddle.optimizer.Momentum(
-        given.learning_rate, given.momentum, parameters=list(trained), use_nesterov=given.nesterov,
+        given.rate(1), given.momentum, parameters=list(trained), use_nesterov=given.nesterov,
         weight_decay=given.weight_decay or None, use_multi_tensor=True,
     )  # fmt: skip
 
@@ -157,7 +157,7 @@ def _adam(given: Adam, trained: Sequence[Any]) -> Any:
     if given.amsgrad:
         return None
     settings = {
-        "learning_rate": given.learning_rate, "beta1": given.beta1, "beta2": given.beta2,
+        "learning_rate": given.rate(1), "beta1": given.beta1, "beta2": given.beta2,
         "epsilon": given.epsilon, "parameters": list(trained),
     }  # fmt: skip
     if given.decoupled:
@@ -168,7 +168,7 @@ def _adam(given: Adam, trained: Sequence[Any]) -> Any:
 
 def _adagrad(given: Adagrad, trained: Sequence[Any]) -> Any:
     return paddle.optimizer.Adagrad(
-        given.learning_rate, given.epsilon, parameters=list(trained),
+        given.rate(1), given.epsilon, parameters=list(trained),
         weight_decay=given.weight_decay or None, initial_accumulator_value=0.0,
     )  # fmt: skip
 

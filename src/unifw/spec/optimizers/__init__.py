@@ -15,15 +15,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from unifw.spec import schedules
 from unifw.spec.optimizers.adam import Adam, Adamax, AdamW, Lamb, NAdam, RAdam
 from unifw.spec.optimizers.adaptive import Adadelta, Adagrad, Ftrl, RMSprop
 from unifw.spec.optimizers.base import Ops, Optimizer, PlainOps
 from unifw.spec.optimizers.descent import SGD, Lion
-from unifw.spec.value import named
+from unifw.spec.value import Value, named
 
 __all__ = [
     "CATALOGUE",
     "SGD",
+    "STORED",
     "Adadelta",
     "Adagrad",
     "Adam",
@@ -44,6 +46,10 @@ __all__ = [
 KINDS = (
     SGD, Adam, AdamW, Adamax, NAdam, RAdam, Lamb, Lion, RMSprop, Adagrad, Adadelta, Ftrl,
 )  # fmt: skip
+# What a stored optimizer may be made of.
+STORED: Mapping[str, type[Value]] = MappingProxyType(
+    {kind.__name__: kind for kind in (*KINDS, *schedules.KINDS)}
+)
 CATALOGUE: Mapping[str, type[Optimizer]] = MappingProxyType({kind.__name__: kind for kind in KINDS})
 _SHORT = MappingProxyType({name.lower(): kind for name, kind in CATALOGUE.items()})
 

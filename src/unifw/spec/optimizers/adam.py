@@ -23,7 +23,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Default 0.001.
     beta1, beta2 : float
         In [0, 1); default 0.9 and 0.999.
@@ -103,7 +103,7 @@ class Adamax(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Default 0.002.
     beta1, beta2 : float
         In [0, 1); default 0.9 and 0.999.
@@ -149,7 +149,7 @@ class NAdam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Default 0.002.
     beta1, beta2 : float
         In [0, 1); default 0.9 and 0.999.
@@ -212,7 +212,7 @@ class RAdam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Default 0.001.
     beta1, beta2 : float
         In [0, 1); default 0.9 and 0.999.
@@ -267,7 +267,7 @@ class Lamb(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Default 0.001.
     beta1, beta2 : float
         In [0, 1); default 0.9 and 0.999.

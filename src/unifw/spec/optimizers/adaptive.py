@@ -22,7 +22,7 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Default 0.01.
     rho : float
         In [0, 1); default 0.99 (PyTorch calls it alpha).
@@ -77,7 +77,7 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Default 0.01.
     epsilon : float
         Outside the root; default 1e-10.
@@ -113,7 +113,7 @@ class Adadelta(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Default 1.
     rho : float
         In [0, 1); default 0.9.
@@ -157,7 +157,7 @@ class Ftrl(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Above 0 in every step; default 0.001.
     beta : float
         Default 0.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
-from unifw.spec import check
+from unifw.spec import check, schedules
 from unifw.spec.value import Value
 
 __all__ = ["Ops", "Optimizer", "PlainOps", "Rate", "Updated"]
 
-Rate = float
+Rate = float | schedules.Schedule
 Updated = tuple[Any, tuple[Any, ...]]
 
 
@@ -67,8 +68,8 @@ class Optimizer(Value):
 
     Parameters
     ----------
-    learning_rate : float
-        The rate.
+    learning_rate : float or Schedule
+        The rate, or how it changes from step to step: see ``unifw.schedules``.
     clip_norm : float, optional
         Scales all gradients by ``min(1, clip_norm / (norm + 1e-6))``, ``norm`` being that of all
         of them together (as ``torch.nn.utils.clip_grad_norm_``).
@@ -85,8 +86,7 @@ class Optimizer(Value):
     clip_value: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        rate = check.number("learning_rate", self.learning_rate, least=0)
-        self.normalise(learning_rate=rate)
+        self.normalise(learning_rate=schedules.rate(self.learning_rate))
         for name in ("clip_norm", "clip_value"):
             value = getattr(self, name)
             if value is not None:
@@ -99,6 +99,26 @@ class Optimizer(Value):
             self.normalise(
                 **{name: check.number(name, getattr(self, name), least=least, below=below)}
             )
+
+    @property
+    def plateau(self) -> schedules.ReduceOnPlateau | None:
+        """What of the learning rate depends on the course of training."""
+        rate = self.learning_rate
+        return rate.plateau if isinstance(rate, schedules.Schedule) else None
+
+    def rate(self, step: int, reductions: int = 0) -> float:
+        """Return the learning rate of a step; ``reductions`` are those of ``plateau``."""
+        rate = self.learning_rate
+        return rate.at(step, reductions) if isinstance(rate, schedules.Schedule) else rate
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether nothing is asked for beyond the formula, at one rate."""
+        return not isinstance(self.learning_rate, schedules.Schedule)
+
+    def numbers(self, step: int, reductions: int) -> tuple[float, ...]:
+        """Return the coefficients of a step, whatever is asked for."""
+        return self.coefficients(step, self.rate(step, reductions))
 
     @property
     def slots(self) -> tuple[str, ...]:

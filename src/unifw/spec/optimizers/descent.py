@@ -21,7 +21,7 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Default 0.01.
     momentum : float
         In [0, 1); default 0.
@@ -65,7 +65,7 @@ class Lion(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         A third to a tenth of what Adam would take; default 0.0001.
     beta1, beta2 : float
         In [0, 1); default 0.9 and 0.99.
