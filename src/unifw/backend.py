@@ -129,7 +129,8 @@ class Session(ABC):
     Attributes
     ----------
     steps : int
-        Number of optimizer steps taken since the model's birth.
+        Number of batches trained with since the model's birth. Each is an optimizer step, or with
+        ``accumulate`` a part of one.
     reductions : int
         How many times a schedule that looks at the course of training has reduced the learning rate.
     where : str
@@ -171,7 +172,7 @@ class Session(ABC):
             Inputs and targets in the session's dtype; ints are int64. Its ``weights`` are ``None``,
             or shares that sum to 1: the loss is then ``sum(weights * loss per sample)``.
         coefficients : tuple of float
-            ``options.optimizer.numbers(step, reductions)``.
+            ``options.optimizer.numbers(steps, reductions)``.
         masks : mapping of str to ndarray
             For each Dropout node, what its input is multiplied by.
 
@@ -200,7 +201,10 @@ class Session(ABC):
 
     @abstractmethod
     def state(self) -> Arrays:
-        """Return a copy of the optimizer's state, ``layer.part/slot`` in the weights' layout."""
+        """Return a copy of the optimizer's state, ``layer.part/slot`` in the weights' layout.
+
+        For each trained weight it has the arrays that ``options.optimizer.kept`` names.
+        """
 
     @abstractmethod
     def load_state(self, state: Mapping[str, Array]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,6 +112,7 @@ class Model:
             dtype=check.choice("dtype", dtype, ("float32", "float64")),
             seed=check.count("seed", seed, least=0),
         )
+        self._options.optimizer.places([n for n, part in net.parts.items() if part.trainable])
         self._backend = registry.backend(backend)
         first = initial(net, seed) if weights is None else check_weights(net, weights)
         self._session = open_session(
@@ -119,6 +121,7 @@ class Model:
         self._history: History = {}
         self._epoch = 0
         self._plateau = Plateau()
+        self._is_averaged = False
 
     # -------------------------------------------------------------- what it is
 
@@ -215,6 +218,9 @@ class Model:
             If the model lives in a process of its own, and that fails. The model is as after its
             last whole epoch then; another call of ``fit`` goes on from there in a new process.
         """
+        if self._is_averaged:
+            message = "the model holds its averaged weights; train it after the block of averaged()"
+            raise SpecError(message)
         data = self._training_data(x, y, sample_weight)
         if class_weight is not None:
             data = class_weighted(data, class_weight, self._options.losses).cast(
@@ -351,6 +357,47 @@ class Model:
     def weights(self) -> Arrays:
         """A copy of all weights: ``layer.part → ndarray`` in the neutral layout."""
         return self._session.weights()
+
+    @property
+    def ema_weights(self) -> Arrays:
+        """The running average of the weights, as the optimizer's ``ema`` says, in the neutral layout.
+
+        It is unbiased: the state, which starts from zero, divided by ``1 - ema ** updates``. Before the
+        first update it is the weights themselves; what is not trained (running statistics) is as now.
+
+        Raises
+        ------
+        SpecError
+            If the optimizer keeps none.
+        """
+        optimizer = self._options.optimizer
+        if optimizer.ema is None:
+            message = (
+                f"{optimizer!r} keeps no average of the weights; give it ema, for example 0.999"
+            )
+            raise SpecError(message)
+        weights, updates = self._session.weights(), self._session.steps // optimizer.accumulate
+        if updates:
+            state, share = self._session.state(), 1 - optimizer.ema**updates
+            for name, weight in weights.items():
+                if f"{name}/average" in state:
+                    weight[...] = state[f"{name}/average"] / share
+        return weights
+
+    @contextmanager
+    def averaged(self) -> Iterator[Self]:
+        """Hold ``ema_weights`` within a block, to predict, evaluate or export with them.
+
+        The weights come back at its end; within it the model cannot be trained.
+        """
+        kept = self._session.weights()
+        self._session.load(self.ema_weights)
+        self._is_averaged = True
+        try:
+            yield self
+        finally:
+            self._is_averaged = False
+            self._session.load(kept)
 
     def load_weights(self, weights: Mapping[str, npt.ArrayLike]) -> None:
         """Set all weights; optimizer state and position stay.
@@ -530,7 +577,7 @@ def _restore(
         isolate=isolate,
         python=python,
     )
-    state = check_state(stored.graph, stored.optimizer.slots, stored.state)
+    state = check_state(stored.graph, stored.optimizer.kept, stored.state)
     model._session.load_state(state)  # noqa: SLF001 - a second constructor of the class
     model._session.steps = stored.step  # noqa: SLF001
     model._epoch = stored.epoch  # noqa: SLF001

@@ -333,6 +333,19 @@ OPTIMIZERS: Mapping[str, optimizers.Optimizer] = MappingProxyType(
         "adamw-cosine": optimizers.AdamW(S.CosineDecay(1e-3, 60, 1e-4), weight_decay=0.5),
         "adagrad-steps": optimizers.Adagrad(S.StepDecay(0.01, 30, 0.5)),
         "rmsprop-one-cycle": optimizers.RMSprop(S.OneCycle(1e-3, 90), momentum=0.5),
+        "adamw-groups": optimizers.AdamW(
+            weight_decay=0.5,
+            groups=(optimizers.Group("*.bias", 0.5, 0.0), optimizers.Group("*_1.*", 2.0)),
+        ),
+        "momentum-accumulate": optimizers.SGD(0.02, 0.9, accumulate=3, clip_norm=0.5),
+        "everything": optimizers.Adam(
+            S.CosineDecay(1e-3, 30),
+            weight_decay=0.01,
+            accumulate=3,
+            ema=0.9,
+            clip_norm=0.5,
+            groups=(optimizers.Group("*.weight", 0.5),),
+        ),
         "clip-value": optimizers.SGD(0.05, clip_value=0.02),
     }
 )

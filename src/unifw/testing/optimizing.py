@@ -10,6 +10,7 @@ import pytest
 from unifw import demo, losses, optimizers, schedules
 from unifw import layers as L
 from unifw.data import Data
+from unifw.errors import SpecError
 from unifw.initializers import Constant
 from unifw.model import Model, load
 from unifw.spec.graph import Sequential
@@ -297,3 +298,161 @@ def test_the_rate_drops_on_a_plateau_wherever_the_model_is(backend: str, tmp_pat
     model = model.to("numpy")
     assert model.session.reductions == 2
     assert model.fit(x, y, verbose=0)["loss"] == pytest.approx(steps, rel=1e-4)
+
+
+# ------------------------------------------------------------------------ groups
+
+BIASED = Sequential([L.Dense(1, weight_init=Constant(0.5))], input_shape=2, name="biased")
+KINDS = [
+    optimizers.SGD(0.1, weight_decay=0.2),
+    optimizers.SGD(0.1, 0.9, weight_decay=0.2),
+    optimizers.Adam(0.1, weight_decay=0.2),
+    optimizers.AdamW(0.1, weight_decay=0.2),
+    optimizers.Adagrad(0.1, weight_decay=0.2),
+    optimizers.RMSprop(0.1, momentum=0.5, weight_decay=0.2),
+    optimizers.Lamb(0.1, weight_decay=0.2),
+]
+
+
+def trained(backend: str, optimizer: optimizers.Optimizer, dtype: str = "float32") -> Any:
+    """Return a weight and a bias after a step for each pair of given gradients; the bias's is 1."""
+    with opened(
+        backend, BIASED, (losses.MAE(),), optimizer, weights=initial(BIASED, 0), dtype=dtype
+    ) as session:
+        for slope in SLOPES:
+            x = np.array([slope], dtype=dtype)
+            session.take_step(Data((x,), (session.forward((x,))[0] - 1,)))
+        weights = session.weights()
+    return weights["dense.weight"][:, 0], weights["dense.bias"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=repr)
+def test_a_group_has_its_own_rate_and_decay(backend: str, kind: Any) -> None:
+    group = optimizers.Group("*.bias", 0.5, 0.0)
+    found = trained(backend, kind.replace(groups=group))
+    apart = kind.replace(learning_rate=kind.learning_rate * 0.5, weight_decay=0.0)
+    assert found[0] == pytest.approx(trained(*REFERENCE[:1], kind, REFERENCE[1])[0], abs=2e-6)
+    assert found[1] == pytest.approx(trained(*REFERENCE[:1], apart, REFERENCE[1])[1], abs=2e-6)
+
+
+def test_the_first_group_that_fits_counts(backend: str) -> None:
+    groups = (optimizers.Group("dense.weight", 0.0), optimizers.Group("dense.*", 2.0))
+    weight, bias = trained(backend, optimizers.SGD(0.1, groups=groups))
+    assert weight == pytest.approx([0.5, 0.5], abs=0)
+    assert bias == pytest.approx([-0.8], abs=2e-6)
+
+
+def test_gradients_are_clipped_over_all_groups(backend: str) -> None:
+    groups = (optimizers.Group("*.bias", 2.0),)
+    _, bias = trained(backend, optimizers.SGD(0.1, groups=groups, clip_norm=0.1))
+    norms = [(1 + a * a + b * b) ** 0.5 for a, b in SLOPES]
+    assert bias == pytest.approx([-sum(0.2 * 0.1 / norm for norm in norms)], abs=2e-6)
+
+
+# ------------------------------------------------------------------------ several batches to an update
+
+
+def test_an_update_takes_the_mean_of_its_batches(backend: str) -> None:
+    slopes = (*SLOPES, (0.5, 0.6))
+    rule = optimizers.SGD(0.1, 0.9, accumulate=2)
+    halves = [((a + c) / 2, (b + d) / 2) for (a, b), (c, d) in (SLOPES[:2], SLOPES[2:])]
+    assert walked(backend, rule, slopes) == pytest.approx(
+        walked("numpy", optimizers.SGD(0.1, 0.9), halves), abs=2e-6
+    )
+
+
+def test_the_number_of_an_update_counts_updates(backend: str) -> None:
+    slopes = [slope for slope in SLOPES for _ in range(2)]
+    for rule in (
+        optimizers.Adam(HALVING, 0.8, epsilon=0.1),
+        optimizers.SGD(HALVING),
+        optimizers.NAdam(HALVING, clip_norm=0.1),
+    ):
+        found = walked(backend, rule.replace(accumulate=2), slopes)
+        assert found == pytest.approx(walked("numpy", rule), abs=2e-6)
+
+
+def test_a_batch_that_waits_changes_no_weight(backend: str) -> None:
+    rule = optimizers.AdamW(0.1, accumulate=3, ema=0.5, groups=(optimizers.Group("*", 1.0, 0.1),))
+    with opened(backend, ONE, (losses.MAE(),), rule, weights=initial(ONE, 0)) as session:
+        for slope in SLOPES[:2]:
+            x = np.array([slope], dtype=np.float32)
+            session.take_step(Data((x,), (session.forward((x,))[0] - 1,)))
+        assert session.weights()["dense.weight"][:, 0] == pytest.approx([0.5, 0.5], abs=0)
+        state = session.state()
+    assert state["dense.weight/accumulated"][:, 0] == pytest.approx([0.4, 0.16], abs=1e-6)
+    for kind in ("mean", "square", "average"):
+        assert not state[f"dense.weight/{kind}"].any()
+
+
+def test_every_batch_counts_the_same_whatever_its_rows_and_weights(backend: str) -> None:
+    rule = optimizers.SGD(1.0, accumulate=2)
+    x = np.array([[0.3, 0.1], [0.2, 0.4], [0.5, 0.6]], dtype=np.float32)
+    below = np.full((3, 1), -9, dtype=np.float32)
+    shares = np.array([1, 3, 7], dtype=np.float32)
+    data = Data((x,), (below,), shares)
+    with opened(backend, ONE, (losses.MAE(),), rule, weights=initial(ONE, 0)) as session:
+        for rows in (slice(0, 2), slice(2, 3)):
+            session.take_step(data.take(rows))
+        found = session.weights()["dense.weight"][:, 0]
+    wanted = 0.5 - ((x[0] + 3 * x[1]) / 4 + x[2]) / 2
+    assert found == pytest.approx(wanted, abs=2e-6)
+
+
+# ------------------------------------------------------------------------ averaged weights
+
+
+def test_the_average_follows_the_weights_after_each_update(backend: str) -> None:
+    for rule in (
+        optimizers.SGD(0.1),
+        optimizers.SGD(0.1, 0.9),
+        optimizers.Adam(0.1),
+        optimizers.AdamW(0.1),
+        optimizers.Lamb(0.1, groups=(optimizers.Group("*", 0.5),)),
+    ):
+        average = 0.0
+        for count in range(1, len(SLOPES) + 1):
+            average = 0.8 * average + 0.2 * walked("numpy", rule, SLOPES[:count])
+        averaged = rule.replace(ema=0.8)
+        with opened(backend, ONE, (losses.MAE(),), averaged, weights=initial(ONE, 0)) as session:
+            for slope in SLOPES:
+                x = np.array([slope], dtype=np.float32)
+                session.take_step(Data((x,), (session.forward((x,))[0] - 1,)))
+            found = session.state()["dense.weight/average"][:, 0]
+            assert session.weights()["dense.weight"][:, 0] == pytest.approx(
+                walked("numpy", rule), abs=2e-6
+            )
+        assert found == pytest.approx(average, abs=2e-6)
+
+
+def test_averaged_weights_are_the_same_wherever_the_model_is(backend: str, tmp_path: Any) -> None:
+    x, y = (array[:200] for array in demo.digits())
+
+    def begin(name: str, dtype: str = "float32") -> Model:
+        return model_on(
+            demo.NETS["lenet"], name, loss="cross_entropy", dtype=dtype,
+            optimizer=optimizers.SGD(0.02, 0.9, ema=0.9, accumulate=2),
+        )  # fmt: skip
+
+    # Not Adam: it would move a bias before a batch norm, whose gradient is nothing but rounding.
+    reference, model = begin(*REFERENCE), begin(backend)
+    untouched = model.ema_weights
+    assert all(np.array_equal(untouched[name], value) for name, value in model.weights.items())
+    reference.fit(x, y, epochs=3, verbose=0)
+    model.fit(x, y, epochs=1, verbose=0)  # ends between two batches of an update
+    model.save(tmp_path / "begun.unifw")
+    model = load(tmp_path / "begun.unifw", "numpy").to(backend, isolate=backend in ISOLATED)
+    model.fit(x, y, epochs=2, verbose=0)
+    now, wanted, found = model.weights, reference.ema_weights, model.ema_weights
+    assert list(found) == list(now)
+    for name, value in wanted.items():
+        assert found[name].dtype == np.float32
+        assert np.abs(found[name] - value).max() <= 1e-4 * max(1, np.abs(value).max()), name
+        assert np.array_equal(found[name], now[name]) is ("running" in name)
+    with reference.averaged():
+        exact = reference.predict(x)
+    with model.averaged():
+        assert np.abs(model.predict(x) - exact).max() <= 1e-3
+        with pytest.raises(SpecError, match="after the block"):
+            model.fit(x, y, verbose=0)
+    assert all(np.array_equal(value, now[name]) for name, value in model.weights.items())

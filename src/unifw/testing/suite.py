@@ -63,7 +63,7 @@ BINARY_METRICS = [
 ]
 
 MOVED = [
-    "sgd-momentum", "adam-amsgrad", "rmsprop-centered-momentum", "nadam", "lamb", "adamw-cosine",
+    "sgd-momentum", "adam-amsgrad", "rmsprop-centered-momentum", "nadam", "lamb", "adamw-cosine", "everything",
 ]  # fmt: skip
 
 each_layer = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)

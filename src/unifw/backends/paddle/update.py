@@ -30,16 +30,48 @@ class Update(Protocol):
         The live state of each weight, in the order of the optimizer's ``slots``.
     """
 
-    slots: list[list[Any]]
+    @property
+    def slots(self) -> list[list[Any]]: ...
 
     def __call__(self, grads: Sequence[Any], coefficients: tuple[float, ...], number: int) -> None:
         """Take step ``number`` (from 1) with the gradient of each weight."""
 
 
-def update(optimizer: Optimizer, trained: Sequence[Any]) -> Update:
-    """Return the quicker of the two ways that there are for an optimizer."""
-    built = FUSED[type(optimizer)](optimizer, trained) if type(optimizer) in FUSED else None
+def update(optimizer: Optimizer, trained: Sequence[Any], names: Sequence[str]) -> Update:
+    """Return the quicker of the two ways that there are for an optimizer, or for each of its groups."""
+    if optimizer.groups:
+        return Parted(optimizer, trained, names)
+    usable = trained and type(optimizer) in FUSED
+    built = FUSED[type(optimizer)](optimizer, trained) if usable else None
     return Formula(optimizer, trained) if built is None else Fused(optimizer, trained, built)
+
+
+class Parted:
+    """Each group of weights has an update of its own."""
+
+    def __init__(self, optimizer: Optimizer, trained: Sequence[Any], names: Sequence[str]) -> None:
+        self._optimizer, self._count = optimizer, len(trained)
+        places = optimizer.places(names)
+        self._parts = []
+        for place, (variant, _) in enumerate(optimizer.variants):
+            mine = [number for number, other in enumerate(places) if other == place]
+            weights, own = [trained[n] for n in mine], [names[n] for n in mine]
+            self._parts.append((mine, update(variant, weights, own)))
+
+    @property
+    def slots(self) -> list[list[Any]]:
+        """The live state of each weight."""
+        found: list[list[Any]] = [[]] * self._count
+        for mine, follow in self._parts:
+            for number, slots in zip(mine, follow.slots, strict=True):
+                found[number] = slots
+        return found
+
+    def __call__(self, grads: Sequence[Any], coefficients: tuple[float, ...], number: int) -> None:
+        """Take a step."""
+        parts = self._optimizer.parted(coefficients)
+        for (mine, follow), own in zip(self._parts, parts, strict=True):
+            follow([grads[n] for n in mine], own, number)
 
 
 class Ops:

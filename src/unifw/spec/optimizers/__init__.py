@@ -20,6 +20,7 @@ from unifw.spec.optimizers.adam import Adam, Adamax, AdamW, Lamb, NAdam, RAdam
 from unifw.spec.optimizers.adaptive import Adadelta, Adagrad, Ftrl, RMSprop
 from unifw.spec.optimizers.base import Ops, Optimizer, PlainOps
 from unifw.spec.optimizers.descent import SGD, Lion
+from unifw.spec.optimizers.groups import Group, no_decay
 from unifw.spec.value import Value, named
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Ftrl",
+    "Group",
     "Lamb",
     "Lion",
     "NAdam",
@@ -40,6 +42,7 @@ __all__ = [
     "PlainOps",
     "RAdam",
     "RMSprop",
+    "no_decay",
     "optimizer",
 ]
 
@@ -48,7 +51,7 @@ KINDS = (
 )  # fmt: skip
 # What a stored optimizer may be made of.
 STORED: Mapping[str, type[Value]] = MappingProxyType(
-    {kind.__name__: kind for kind in (*KINDS, *schedules.KINDS)}
+    {kind.__name__: kind for kind in (*KINDS, *schedules.KINDS, Group)}
 )
 CATALOGUE: Mapping[str, type[Optimizer]] = MappingProxyType({kind.__name__: kind for kind in KINDS})
 _SHORT = MappingProxyType({name.lower(): kind for name, kind in CATALOGUE.items()})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 from unifw.spec import check, schedules
+from unifw.spec.optimizers.groups import Group
 from unifw.spec.value import Value
 
 __all__ = ["Ops", "Optimizer", "PlainOps", "Rate", "Updated"]
@@ -75,6 +77,16 @@ class Optimizer(Value):
         of them together (as ``torch.nn.utils.clip_grad_norm_``).
     clip_value : float, optional
         Cuts every value of the gradients to ``[-clip_value, clip_value]``.
+    groups : sequence of Group
+        Weights with another rate or decay, by name; a weight belongs to the first group that fits.
+    ema : float, optional
+        In (0, 1). Keeps the running average ``a = ema * a + (1 - ema) * w`` of the weights after each
+        update, from zero; ``model.ema_weights`` gives it, divided by ``1 - ema ** updates``.
+    accumulate : int
+        Takes one update in so many batches, default 1, with the mean of their gradients. Each batch
+        counts the same, however many rows or whatever weights it has; clipping applies to the mean.
+        Batches are counted over the ends of epochs, so the last ones of an epoch may wait for the
+        first ones of the next.
     """
 
     family: ClassVar[str] = "optimizer"
@@ -84,6 +96,9 @@ class Optimizer(Value):
     learning_rate: Rate
     clip_norm: float | None = field(default=None, kw_only=True)
     clip_value: float | None = field(default=None, kw_only=True)
+    groups: tuple[Group, ...] = field(default=(), kw_only=True)
+    ema: float | None = field(default=None, kw_only=True)
+    accumulate: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
         self.normalise(learning_rate=schedules.rate(self.learning_rate))
@@ -93,6 +108,20 @@ class Optimizer(Value):
                 self.normalise(**{name: check.number(name, value, least=0, open_=True)})
         if self.clip_norm is not None and self.clip_value is not None:
             raise self.refuse("clip_norm and clip_value exclude each other; choose one")
+        self.normalise(accumulate=check.count("accumulate", self.accumulate))
+        if self.ema is not None:
+            self.normalise(ema=check.number("ema", self.ema, least=0, below=1, open_=True))
+        self._check_groups()
+
+    def _check_groups(self) -> None:
+        groups = (self.groups,) if isinstance(self.groups, Group) else self.groups
+        if not isinstance(groups, (tuple, list)) or not all(isinstance(g, Group) for g in groups):
+            raise self.refuse(f"groups must be a sequence of Group, got {self.groups!r}")
+        self.normalise(groups=tuple(groups))
+        decays = any(each.name == "weight_decay" for each in fields(self))
+        for group in self.groups:
+            if group.weight_decay is not None and not decays:
+                raise self.refuse(f"it has no weight decay that {group!r} could change")
 
     def _check(self, **least_and_below: tuple[float, float]) -> None:
         for name, (least, below) in least_and_below.items():
@@ -114,16 +143,75 @@ class Optimizer(Value):
     @cached_property
     def is_plain(self) -> bool:
         """Whether nothing is asked for beyond the formula, at one rate."""
-        return not isinstance(self.learning_rate, schedules.Schedule)
+        asked = (self.groups, self.extras, isinstance(self.learning_rate, schedules.Schedule))
+        return not any(asked)
 
-    def numbers(self, step: int, reductions: int) -> tuple[float, ...]:
-        """Return the coefficients of a step, whatever is asked for."""
-        return self.coefficients(step, self.rate(step, reductions))
+    def numbers(self, steps: int, reductions: int) -> tuple[float, ...]:
+        """Return the coefficients of a step, whatever is asked for: those of ``variants`` in a row.
+
+        Parameters
+        ----------
+        steps : int
+            Number of the batch, from 1; that of the update follows from ``accumulate``.
+        reductions : int
+            How many times ``plateau`` has reduced the rate.
+        """
+        update = -(-steps // self.accumulate)
+        rate = self.rate(update, reductions)
+        found = (variant.coefficients(update, rate * factor) for variant, factor in self.variants)
+        return tuple(number for numbers in found for number in numbers)
+
+    @cached_property
+    def variants(self) -> tuple[tuple[Optimizer, float], ...]:
+        """The optimizer itself, then what each group makes of it, and what the rate is multiplied by."""
+        plain = self.replace(groups=())
+        found = [(plain, 1.0)]
+        for group in self.groups:
+            changed = {} if group.weight_decay is None else {"weight_decay": group.weight_decay}
+            found.append((plain.replace(**changed), group.rate))
+        return tuple(found)
+
+    def parted(self, coefficients: Any) -> list[Any]:
+        """Return the coefficients of each of ``variants``, out of those of all in a row."""
+        width = len(coefficients) // len(self.variants)
+        starts = range(0, len(coefficients), width)
+        return [coefficients[start : start + width] for start in starts]
+
+    def places(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Return for each weight, by its full name, which of ``variants`` it follows.
+
+        Raises
+        ------
+        SpecError
+            If a group is that of no weight.
+        """
+        found = tuple(
+            next((n for n, group in enumerate(self.groups, start=1) if group.holds(name)), 0)
+            for name in names
+        )
+        for number, group in enumerate(self.groups, start=1):
+            if number not in found:
+                taken = any(map(group.holds, names))
+                why = "earlier groups hold all" if taken else "no trained weight has such a name;"
+                what = "that it fits" if taken else f"there are {', '.join(names)}"
+                raise self.refuse(f"{group!r} changes nothing: {why} {what}")
+        return found
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """Names of the arrays kept for each weight, all starting from zero."""
+        """Names of the arrays that the formula keeps for each weight, all starting from zero."""
         return ()
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Names of the arrays that options keep for each weight, all starting from zero."""
+        average = ("average",) if self.ema is not None else ()
+        return (*average, "accumulated") if self.accumulate > 1 else average
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of all arrays kept for each weight."""
+        return (*self.slots, *self.extras)
 
     def coefficients(self, step: int, rate: float) -> tuple[float, ...]:
         """Return the numbers that ``update`` needs in this step.
