@@ -13,7 +13,7 @@ import unifw as uf
 from unifw import layers as L
 from unifw.errors import FileError, ShapeError, SpecError, UnknownName
 from unifw.spec.value import decode
-from unifw.testing.cases import LAYERS, LOSSES, OPTIMIZERS
+from unifw.testing.cases import LAYERS, LOSSES, OPTIMIZERS, WHOLE_DATA
 from unifw.weights import initial
 
 
@@ -120,7 +120,7 @@ def test_the_catalogue_is_covered_by_cases() -> None:
 
 
 def test_every_optimizer_and_schedule_has_a_case_and_travels_as_json() -> None:
-    values = list(OPTIMIZERS.values())
+    values = [*OPTIMIZERS.values(), *WHOLE_DATA.values()]
     assert {type(value).__name__ for value in values} == set(uf.optimizers.CATALOGUE)
     for value in values:
         data = json.loads(json.dumps(value.to_data()))

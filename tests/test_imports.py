@@ -22,6 +22,7 @@ LAYERS = (
     ("weights", "randomness"),
     ("measures",),
     ("data",),
+    ("quasi_newton",),
     ("backend",),
     ("backends", "registry"),
     ("checkpoint", "progress"),

@@ -20,11 +20,13 @@ import numpy as np
 import numpy.typing as npt
 from packaging.specifiers import SpecifierSet
 
+from unifw import quasi_newton
 from unifw.data import Data, batches
 from unifw.errors import (
     Clash,
     DeviceUnavailable,
     NotInstalled,
+    SpecError,
     Unsupported,
     VersionUnsupported,
     install,
@@ -35,7 +37,7 @@ from unifw.randomness import dropout_masks
 from unifw.spec.graph import Graph
 from unifw.spec.losses import Loss
 from unifw.spec.metrics import Metric
-from unifw.spec.optimizers import SGD, Optimizer
+from unifw.spec.optimizers import LBFGS, SGD, Optimizer
 from unifw.weights import Arrays
 
 __all__ = ["Backend", "Epoch", "Options", "Plan", "Report", "Session"]
@@ -230,6 +232,12 @@ class Session(ABC):
         report : callable, optional
             Called with (steps done, steps in the epoch) after each step.
         """
+        if self.options.optimizer.full_batch and plan.batch_size < len(data):
+            message = (
+                f"{self.options.optimizer!r} takes all rows in each step: give fit a batch_size of "
+                f"{len(data)}, not {plan.batch_size}"
+            )
+            raise SpecError(message)
         for number in range(plan.first, plan.last):
             yield self._epoch(data, plan, number, report)
 
@@ -277,6 +285,8 @@ class Session(ABC):
         else:
             coefficients = optimizer.numbers(self.steps, self.reductions)
         masks = dropout_masks(self.graph, self.options.seed, self.steps, len(batch))
+        if isinstance(optimizer, LBFGS):
+            return quasi_newton.advance(self, optimizer, coefficients[0], batch, masks)
         return self.train_batch(batch, coefficients, masks)
 
 

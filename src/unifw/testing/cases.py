@@ -28,6 +28,7 @@ __all__ = [
     "OPTIMIZERS",
     "ROWS",
     "SMOOTH",
+    "WHOLE_DATA",
     "LayerCase",
     "LossCase",
 ]
@@ -347,6 +348,15 @@ OPTIMIZERS: Mapping[str, optimizers.Optimizer] = MappingProxyType(
             groups=(optimizers.Group("*.weight", 0.5),),
         ),
         "clip-value": optimizers.SGD(0.05, clip_value=0.02),
+    }
+)
+
+# Those that take all rows in each step.
+WHOLE_DATA: Mapping[str, optimizers.Optimizer] = MappingProxyType(
+    {
+        "lbfgs": optimizers.LBFGS(),
+        "lbfgs-options": optimizers.LBFGS(S.ExponentialDecay(0.5, 0.9), 3, evaluations=4, ema=0.8),
+        "lbfgs-plain": optimizers.LBFGS(0.5, line_search="none"),
     }
 )
 

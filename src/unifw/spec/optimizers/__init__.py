@@ -21,10 +21,12 @@ from unifw.spec.optimizers.adaptive import Adadelta, Adagrad, Ftrl, RMSprop
 from unifw.spec.optimizers.base import Ops, Optimizer, PlainOps
 from unifw.spec.optimizers.descent import SGD, Lion
 from unifw.spec.optimizers.groups import Group, no_decay
+from unifw.spec.optimizers.lbfgs import LBFGS
 from unifw.spec.value import Value, named
 
 __all__ = [
     "CATALOGUE",
+    "LBFGS",
     "SGD",
     "STORED",
     "Adadelta",
@@ -47,7 +49,7 @@ __all__ = [
 ]
 
 KINDS = (
-    SGD, Adam, AdamW, Adamax, NAdam, RAdam, Lamb, Lion, RMSprop, Adagrad, Adadelta, Ftrl,
+    SGD, Adam, AdamW, Adamax, NAdam, RAdam, Lamb, Lion, RMSprop, Adagrad, Adadelta, Ftrl, LBFGS,
 )  # fmt: skip
 # What a stored optimizer may be made of.
 STORED: Mapping[str, type[Value]] = MappingProxyType(

@@ -92,6 +92,8 @@ class Optimizer(Value):
     family: ClassVar[str] = "optimizer"
     # Whether the formula needs each weight as a whole, for example for its norm.
     whole: ClassVar[bool] = False
+    # Whether each step takes all rows of the data.
+    full_batch: ClassVar[bool] = False
 
     learning_rate: Rate
     clip_norm: float | None = field(default=None, kw_only=True)
@@ -143,8 +145,8 @@ class Optimizer(Value):
     @cached_property
     def is_plain(self) -> bool:
         """Whether nothing is asked for beyond the formula, at one rate."""
-        asked = (self.groups, self.extras, isinstance(self.learning_rate, schedules.Schedule))
-        return not any(asked)
+        scheduled = isinstance(self.learning_rate, schedules.Schedule)
+        return not (self.groups or self.extras or scheduled or self.full_batch)
 
     def numbers(self, steps: int, reductions: int) -> tuple[float, ...]:
         """Return the coefficients of a step, whatever is asked for: those of ``variants`` in a row.
