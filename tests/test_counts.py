@@ -32,7 +32,7 @@ NET = uf.Sequential(
     input_shape=(1, 8, 8),
 )  # fmt: skip
 # Calls of unifw's own named functions in one step.
-CALLS = {"numpy": 95, "paddle": 30, "mindspore": 9, "megengine": 70}
+CALLS = {"numpy": 93, "paddle": 30, "mindspore": 9, "megengine": 70}
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_only_the_batch_and_the_coefficients_go_in(
     list(session.fit(data, plan()))
     batch = BATCH * 64 + BATCH
     # NumPy takes the batch as it is; MindSpore's compiled step takes the coefficients as a tensor too.
-    more = len(session.options.optimizer.coefficients(1)) if name == "mindspore" else 0
+    more = len(session.options.optimizer.numbers(1, 0)) if name == "mindspore" else 0
     assert sum(sizes) == (0 if name == "numpy" else STEPS * (batch + more))
 
 

@@ -12,7 +12,8 @@ import pytest
 import unifw as uf
 from unifw import layers as L
 from unifw.errors import FileError, ShapeError, SpecError, UnknownName
-from unifw.testing.cases import LAYERS, LOSSES, OPTIMIZERS
+from unifw.spec.value import decode
+from unifw.testing.cases import LAYERS, LOSSES, OPTIMIZERS, WHOLE_DATA
 from unifw.testing.held import HELD
 from unifw.weights import initial
 
@@ -111,12 +112,22 @@ def test_every_layer_prints_as_it_is_written_and_travels_as_json(case: Any) -> N
 
 def test_losses_and_optimizers_print_as_they_are_written() -> None:
     values: list[Any] = [*(case.loss for case in LOSSES), *OPTIMIZERS.values()]
-    names = vars(uf.losses) | vars(uf.optimizers)
+    names = vars(uf.losses) | vars(uf.schedules) | vars(uf.optimizers)
     assert [eval(repr(value), dict(names)) for value in values] == values  # noqa: S307
 
 
 def test_the_catalogue_is_covered_by_cases() -> None:
     assert {type(case.layer).__name__ for case in LAYERS} == set(L.CATALOGUE)
+
+
+def test_every_optimizer_and_schedule_has_a_case_and_travels_as_json() -> None:
+    values = [*OPTIMIZERS.values(), *WHOLE_DATA.values()]
+    assert {type(value).__name__ for value in values} == set(uf.optimizers.CATALOGUE)
+    for value in values:
+        data = json.loads(json.dumps(value.to_data()))
+        again = decode(data, uf.optimizers.STORED)
+        assert again == value
+        assert hash(again) == hash(value)
 
 
 def test_json_of_shared_weights_and_several_outputs() -> None:

@@ -14,6 +14,7 @@ from unifw import (
     metrics,
     optimizers,
     regularizers,
+    schedules,
     zoo,
 )
 from unifw.model import Model, load
@@ -39,5 +40,6 @@ __all__ = [
     "optimizers",
     "parity",
     "regularizers",
+    "schedules",
     "zoo",
 ]

@@ -20,11 +20,13 @@ import numpy as np
 import numpy.typing as npt
 from packaging.specifiers import SpecifierSet
 
+from unifw import quasi_newton
 from unifw.data import Data, batches
 from unifw.errors import (
     Clash,
     DeviceUnavailable,
     NotInstalled,
+    SpecError,
     Unsupported,
     VersionUnsupported,
     install,
@@ -35,7 +37,7 @@ from unifw.randomness import dropout_masks
 from unifw.spec.graph import Graph
 from unifw.spec.losses import Loss
 from unifw.spec.metrics import Metric
-from unifw.spec.optimizers import SGD, Optimizer
+from unifw.spec.optimizers import LBFGS, SGD, Optimizer
 from unifw.weights import Arrays
 
 __all__ = ["Backend", "Epoch", "Options", "Plan", "Report", "Session"]
@@ -136,7 +138,10 @@ class Session(ABC):
     Attributes
     ----------
     steps : int
-        Number of optimizer steps taken since the model's birth.
+        Number of batches trained with since the model's birth. Each is an optimizer step, or with
+        ``accumulate`` a part of one.
+    reductions : int
+        How many times a schedule that looks at the course of training has reduced the learning rate.
     where : str
         In which process it lives, in words.
     is_remote : bool
@@ -153,6 +158,7 @@ class Session(ABC):
         self.graph = graph
         self.options = options
         self.steps = 0
+        self.reductions = 0
 
     @property
     @abstractmethod
@@ -175,7 +181,7 @@ class Session(ABC):
             Inputs and targets in the session's dtype; ints are int64. Its ``weights`` are ``None``,
             or shares that sum to 1: the loss is then ``sum(weights * loss per sample)``.
         coefficients : tuple of float
-            ``options.optimizer.coefficients(step)``.
+            ``options.optimizer.numbers(steps, reductions)``.
         masks : mapping of str to ndarray
             For each Dropout node, what its input is multiplied by.
 
@@ -204,7 +210,10 @@ class Session(ABC):
 
     @abstractmethod
     def state(self) -> Arrays:
-        """Return a copy of the optimizer's state, ``layer.part/slot`` in the weights' layout."""
+        """Return a copy of the optimizer's state, ``layer.part/slot`` in the weights' layout.
+
+        For each trained weight it has the arrays that ``options.optimizer.kept`` names.
+        """
 
     @abstractmethod
     def load_state(self, state: Mapping[str, Array]) -> None:
@@ -230,6 +239,12 @@ class Session(ABC):
         report : callable, optional
             Called with (steps done, steps in the epoch) after each step.
         """
+        if self.options.optimizer.full_batch and plan.batch_size < len(data):
+            message = (
+                f"{self.options.optimizer!r} takes all rows in each step: give fit a batch_size of "
+                f"{len(data)}, not {plan.batch_size}"
+            )
+            raise SpecError(message)
         for number in range(plan.first, plan.last):
             yield self._epoch(data, plan, number, report)
 
@@ -270,8 +285,16 @@ class Session(ABC):
             # A batch may hold nothing but samples of weight zero: its loss and gradient are zero.
             total = batch.weights.sum() or 1
             batch = Data(batch.xs, batch.ys, batch.weights / total)
+        optimizer = self.options.optimizer
+        rate = optimizer.learning_rate
+        if optimizer.is_plain and isinstance(rate, float):
+            coefficients = optimizer.coefficients(self.steps, rate)
+        else:
+            coefficients = optimizer.numbers(self.steps, self.reductions)
         masks = dropout_masks(self.graph, self.options.seed, self.steps, len(batch))
-        return self.train_batch(batch, self.options.optimizer.coefficients(self.steps), masks)
+        if isinstance(optimizer, LBFGS):
+            return quasi_newton.advance(self, optimizer, coefficients[0], batch, masks)
+        return self.train_batch(batch, coefficients, masks)
 
 
 def _measure(meters: list[list[Meter]], outs: Sequence[Array], ys: Sequence[Array]) -> None:

@@ -20,7 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from unifw.errors import FileError, UnifwError
-from unifw.spec import losses, metrics, optimizers
+from unifw.spec import losses, metrics, optimizers, schedules
 from unifw.spec.graph import Graph
 from unifw.spec.value import decode
 from unifw.weights import Arrays, prefixed, under
@@ -42,6 +42,8 @@ class Checkpoint:
         How it is trained and measured; ``metrics`` has a tuple for each output.
     seed, epoch, step : int
         The seed; the epochs and optimizer steps done.
+    plateau : Plateau
+        How far a ``ReduceOnPlateau`` has come.
     dtype : str
         Of the weights.
     weights, state : dict of str to ndarray
@@ -61,6 +63,7 @@ class Checkpoint:
     seed: int
     epoch: int
     step: int
+    plateau: schedules.Plateau
     dtype: str
     weights: Arrays
     state: Arrays
@@ -116,6 +119,7 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
         "seed": checkpoint.seed,
         "epoch": checkpoint.epoch,
         "step": checkpoint.step,
+        "plateau": checkpoint.plateau._asdict(),
         "dtype": checkpoint.dtype,
         "history": checkpoint.history,
         "provenance": checkpoint.provenance,
@@ -162,11 +166,13 @@ def _decoded(about: Mapping[str, Any], arrays: Arrays) -> Checkpoint:
     return Checkpoint(
         graph=Graph.from_json(json.dumps(about["graph"])),
         losses=decode(about["losses"], losses.CATALOGUE),
-        optimizer=decode(about["optimizer"], optimizers.CATALOGUE),
+        optimizer=decode(about["optimizer"], optimizers.STORED),
         metrics=decode(about["metrics"], metrics.CATALOGUE),
         seed=int(about["seed"]),
         epoch=int(about["epoch"]),
         step=int(about["step"]),
+        # Files of unifw 0.1 know no schedules.
+        plateau=schedules.Plateau(**about.get("plateau", {})),
         dtype=str(about["dtype"]),
         weights=under("weights/", arrays),
         state=under("state/", arrays),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from unifw.spec.graph import Graph
 from unifw.spec.losses import BinaryCrossEntropy, CrossEntropy, Loss, loss
 from unifw.spec.metrics import Metric, metric
 from unifw.spec.optimizers import optimizer
+from unifw.spec.schedules import Plateau
 from unifw.weights import Arrays, check_state, check_weights, initial
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ class Model:
     loss_weights : sequence of float, or dict by output name, optional
         What each output's loss counts in the sum that is trained and reported; default 1 each.
     optimizer : str or Optimizer
-        ``"sgd"``, ``"adam"`` (default), ``"adamw"``, ``"rmsprop"``, ``"adagrad"`` or an instance.
+        ``"sgd"``, ``"adam"`` (default), ``"adamw"`` … (``unifw.optimizers``, in small letters) or an
+        instance.
     metrics : sequence of str or Metric, or dict by output name
         What to measure besides the loss; a sequence applies to every output.
     seed : int
@@ -114,6 +117,7 @@ class Model:
             seed=check.count("seed", seed, least=0),
             loss_weights=_loss_weights(net, losses, loss_weights),
         )
+        self._options.optimizer.places([n for n, part in net.parts.items() if part.trainable])
         self._backend = registry.backend(backend)
         first = initial(net, seed) if weights is None else check_weights(net, weights)
         self._session = open_session(
@@ -121,6 +125,8 @@ class Model:
         )
         self._history: History = {}
         self._epoch = 0
+        self._plateau = Plateau()
+        self._is_averaged = False
 
     # -------------------------------------------------------------- what it is
 
@@ -217,6 +223,9 @@ class Model:
             If the model lives in a process of its own, and that fails. The model is as after its
             last whole epoch then; another call of ``fit`` goes on from there in a new process.
         """
+        if self._is_averaged:
+            message = "the model holds its averaged weights; train it after the block of averaged()"
+            raise SpecError(message)
         data = self._training_data(x, y, sample_weight)
         if class_weight is not None:
             data = class_weighted(data, class_weight, self._options.losses).cast(
@@ -240,6 +249,7 @@ class Model:
             shuffle=check.flag("shuffle", shuffle),
             metrics=tuple(zip(self._metrics, self._probabilities, strict=True)),
         )
+        self._check_monitor(held_out is not None)
         with display(verbose) as shown:
             for epoch in self._session.fit(data, plan, shown.step):
                 logs = self._logs(epoch)
@@ -247,6 +257,7 @@ class Model:
                     judged = self._evaluate(held_out, plan.batch_size)
                     logs |= {f"val_{name}": value for name, value in judged.items()}
                 self._remember(logs)
+                self._follow(logs)
                 shown.epoch(self._epoch, plan.last, logs)
         return self._history
 
@@ -258,6 +269,24 @@ class Model:
         self._epoch += 1
         for values in self._history.values():
             values.extend([float("nan")] * (self._epoch - len(values)))
+
+    def _check_monitor(self, validated: bool) -> None:  # noqa: FBT001 - its only word
+        """Refuse to begin if a schedule is to look at a number that training will not give."""
+        schedule = self._options.optimizer.plateau
+        names = ["loss", *self._keys]
+        known = names + [f"val_{name}" for name in names] * validated
+        if schedule is not None and schedule.monitor not in known:
+            message = (
+                f"{schedule!r} looks at {schedule.monitor!r}, but this training gives {known}; "
+                "give validation_data, or name another as monitor"
+            )
+            raise SpecError(message)
+
+    def _follow(self, logs: Mapping[str, float]) -> None:
+        schedule = self._options.optimizer.plateau
+        if schedule is not None:
+            self._plateau = schedule.seen(self._plateau, logs[schedule.monitor])
+            self._session.reductions = self._plateau.reductions
 
     def _logs(self, epoch: Epoch) -> dict[str, float]:
         values = (v for column in epoch.metrics for v in column)
@@ -338,6 +367,47 @@ class Model:
     def weights(self) -> Arrays:
         """A copy of all weights: ``layer.part → ndarray`` in the neutral layout."""
         return self._session.weights()
+
+    @property
+    def ema_weights(self) -> Arrays:
+        """The running average of the weights, as the optimizer's ``ema`` says, in the neutral layout.
+
+        It is unbiased: the state, which starts from zero, divided by ``1 - ema ** updates``. Before the
+        first update it is the weights themselves; what is not trained (running statistics) is as now.
+
+        Raises
+        ------
+        SpecError
+            If the optimizer keeps none.
+        """
+        optimizer = self._options.optimizer
+        if optimizer.ema is None:
+            message = (
+                f"{optimizer!r} keeps no average of the weights; give it ema, for example 0.999"
+            )
+            raise SpecError(message)
+        weights, updates = self._session.weights(), self._session.steps // optimizer.accumulate
+        if updates:
+            state, share = self._session.state(), 1 - optimizer.ema**updates
+            for name, weight in weights.items():
+                if f"{name}/average" in state:
+                    weight[...] = state[f"{name}/average"] / share
+        return weights
+
+    @contextmanager
+    def averaged(self) -> Iterator[Self]:
+        """Hold ``ema_weights`` within a block, to predict, evaluate or export with them.
+
+        The weights come back at its end; within it the model cannot be trained.
+        """
+        kept = self._session.weights()
+        self._session.load(self.ema_weights)
+        self._is_averaged = True
+        try:
+            yield self
+        finally:
+            self._is_averaged = False
+            self._session.load(kept)
 
     def load_weights(self, weights: Mapping[str, npt.ArrayLike]) -> None:
         """Set all weights; optimizer state and position stay.
@@ -435,6 +505,7 @@ class Model:
             seed=self._options.seed,
             epoch=self._epoch,
             step=self._session.steps,
+            plateau=self._plateau,
             dtype=self._options.dtype,
             weights=self._session.weights(),
             state=self._session.state(),
@@ -518,10 +589,12 @@ def _restore(
         isolate=isolate,
         python=python,
     )
-    state = check_state(stored.graph, stored.optimizer.slots, stored.state)
+    state = check_state(stored.graph, stored.optimizer.kept, stored.state)
     model._session.load_state(state)  # noqa: SLF001 - a second constructor of the class
     model._session.steps = stored.step  # noqa: SLF001
     model._epoch = stored.epoch  # noqa: SLF001
+    model._plateau = stored.plateau  # noqa: SLF001
+    model._session.reductions = stored.plateau.reductions  # noqa: SLF001
     model._history = {k: list(v) for k, v in stored.history.items()}  # noqa: SLF001
     return model
 

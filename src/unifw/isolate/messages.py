@@ -93,7 +93,7 @@ def read_options(about: Mapping[str, Any]) -> Options:
     """Turn the data of ``options_data`` back."""
     return Options(
         losses=decode(about["losses"], losses.CATALOGUE),
-        optimizer=decode(about["optimizer"], optimizers.CATALOGUE),
+        optimizer=decode(about["optimizer"], optimizers.STORED),
         device=about["device"],
         dtype=about["dtype"],
         seed=about["seed"],

@@ -213,7 +213,10 @@ class RemoteSession(Session):
     def _next_epoch(self, child: Child, run: int, number: int, report: Report | None) -> Epoch:
         child.output.trim()
         replay = Replay(report)
-        about = {"run": run, "steps": self.steps, "progress": report is not None}
+        about = {
+            "run": run, "steps": self.steps, "reductions": self.reductions,
+            "progress": report is not None,
+        }  # fmt: skip
         request = child.send("epoch", about)
         try:
             answer = child.wait(request, tell=replay)

@@ -159,7 +159,7 @@ class Server:
     def epoch(self, about: About, arrays: Arrays) -> Message:
         """Train the next epoch; return it with the weights and state after it."""
         session = self._live
-        session.steps = about["steps"]
+        session.steps, session.reductions = about["steps"], about["reductions"]
         self.stopping.clear()
         try:
             with self._progress.told(about["id"], wanted=about["progress"]):

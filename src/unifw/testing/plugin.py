@@ -20,6 +20,9 @@ from unifw.testing.compare import ISOLATED
 
 __all__: list[str] = []
 
+# Tests that the suite takes from there; failing assertions shall show their values.
+pytest.register_assert_rewrite("unifw.testing.optimizing")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--backend`` and ``--isolate``."""

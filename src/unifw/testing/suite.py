@@ -45,6 +45,7 @@ from unifw.testing.compare import (
 )
 from unifw.testing.compare import model as model_on
 from unifw.testing.held import FROZEN_MIDDLE, HELD, HELD_NET
+from unifw.testing.optimizing import *  # noqa: F403 - its tests belong to the suite
 from unifw.testing.zoo import ZOO, ZooCase
 from unifw.weights import initial
 
@@ -65,6 +66,10 @@ BINARY_METRICS = [
     "mae",
     "mse",
 ]
+
+MOVED = [
+    "sgd-momentum", "adam-amsgrad", "rmsprop-centered-momentum", "nadam", "lamb", "adamw-cosine", "everything",
+]  # fmt: skip
 
 each_layer = pytest.mark.parametrize("case", [*LAYERS, *HELD], ids=lambda case: case.name)
 each_loss = pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
@@ -162,106 +167,6 @@ def test_curve_of_the_zoo(backend: str, case: ZooCase) -> None:
     for name, moved in wanted.items():
         most = max(float(np.abs(moved).max()), 1e-5)
         assert np.abs(found[name] - moved).max() <= ZOO_MOVED * most, name
-
-
-# ------------------------------------------------------------------------ optimizers, by formulas
-
-ONE = Sequential([L.Dense(1, bias=False, weight_init=Constant(0.5))], input_shape=2, name="one")
-SLOPES = (0.3, -0.04), (0.1, 0.2), (-0.2, 0.05), (0.05, -0.1)
-
-
-def walked(backend: str, optimizer: optimizers.Optimizer, slopes: Any = SLOPES) -> Any:
-    """Return two weights that began at 0.5, after a step for each pair of given gradients.
-
-    With inputs x, a single row, and a target one below the output, MAE has the gradient x.
-    """
-    with opened(backend, ONE, (losses.MAE(),), optimizer, weights=initial(ONE, 0)) as session:
-        for slope in slopes:
-            x = np.array([slope], dtype=np.float32)
-            session.take_step(Data((x,), (session.forward((x,))[0] - 1,)))
-        return session.weights()["dense.weight"][:, 0]
-
-
-def stepped(rule: Any) -> Any:
-    """Return what a rule ``(t, g, memory) -> step`` makes of the same gradients, in plain floats."""
-    weights = []
-    for column in zip(*SLOPES, strict=True):
-        weight, memory = 0.5, {"v": 0.0, "m": 0.0}
-        for t, g in enumerate(column, start=1):
-            weight -= rule(t, g, memory)
-        weights.append(weight)
-    return weights
-
-
-def test_nesterov_looks_ahead(backend: str) -> None:
-    # mindspore 2.10: nn.Momentum ignores use_nesterov on CPU.
-    def rule(t: int, g: float, m: dict[str, float]) -> Any:
-        m["v"] = 0.9 * m["v"] + g
-        return 0.1 * (g + 0.9 * m["v"])
-
-    found = walked(backend, optimizers.SGD(0.1, 0.9, nesterov=True))
-    assert found == pytest.approx(stepped(rule), abs=2e-6)
-
-
-def test_adam_epsilon_is_outside_the_root_and_unscaled(backend: str) -> None:
-    # mindspore 2.10: the "epsilon hat" form, an epsilon 31 times larger at step 1.
-    def rule(t: int, g: float, m: dict[str, float]) -> Any:
-        m["m"] = 0.9 * m["m"] + 0.1 * g
-        m["v"] = 0.999 * m["v"] + 0.001 * g * g
-        return 0.1 * m["m"] / (1 - 0.9**t) / ((m["v"] / (1 - 0.999**t)) ** 0.5 + 0.1)
-
-    found = walked(backend, optimizers.Adam(0.1, epsilon=0.1))
-    assert found == pytest.approx(stepped(rule), abs=2e-6)
-
-
-def test_adamw_decays_apart_from_the_gradient(backend: str) -> None:
-    # mindspore 2.10: nn.AdamWeightDecay has no bias correction.
-    found = walked(backend, optimizers.AdamW(0.1, weight_decay=0.5), [(0.3, -0.04)])
-    wanted = [0.5 * (1 - 0.05) - 0.1 * np.sign(g) for g in (0.3, -0.04)]
-    assert found == pytest.approx(wanted, abs=2e-6)
-
-
-def test_rmsprop_starts_from_zero_with_epsilon_outside(backend: str) -> None:
-    # paddle 3.3 and mindspore 2.10: epsilon inside the root; mindspore starts from one.
-    def rule(t: int, g: float, m: dict[str, float]) -> Any:
-        m["v"] = 0.9 * m["v"] + 0.1 * g * g
-        return 0.1 * g / (m["v"] ** 0.5 + 0.1)
-
-    found = walked(backend, optimizers.RMSprop(0.1, 0.9, 0.1))
-    assert found == pytest.approx(stepped(rule), abs=2e-6)
-
-
-def test_rmsprop_momentum_is_without_the_rate(backend: str) -> None:
-    # paddle 3.3 keeps the rate inside the buffer: the same until the rate changes.
-    def rule(t: int, g: float, m: dict[str, float]) -> Any:
-        m["v"] = 0.9 * m["v"] + 0.1 * g * g
-        m["m"] = 0.5 * m["m"] + g / (m["v"] ** 0.5 + 0.1)
-        return 0.1 * m["m"]
-
-    found = walked(backend, optimizers.RMSprop(0.1, 0.9, 0.1, 0.5))
-    assert found == pytest.approx(stepped(rule), abs=2e-6)
-
-
-def test_adagrad_starts_from_zero_with_epsilon_outside(backend: str) -> None:
-    # mindspore 2.10 starts from 0.1; megengine 1.13 has epsilon inside the root.
-    def rule(t: int, g: float, m: dict[str, float]) -> Any:
-        m["v"] += g * g
-        return 0.1 * g / (m["v"] ** 0.5 + 0.1)
-
-    found = walked(backend, optimizers.Adagrad(0.1, 0.1))
-    assert found == pytest.approx(stepped(rule), abs=2e-6)
-
-
-def test_clip_norm_scales_all_gradients_together(backend: str) -> None:
-    found = walked(backend, optimizers.SGD(1.0, clip_norm=0.1), [(3.0, -4.0)])
-    assert found == pytest.approx([0.5 - 0.06, 0.5 + 0.08], abs=2e-6)
-    small = walked(backend, optimizers.SGD(1.0, clip_norm=10.0), [(3.0, -4.0)])
-    assert small == pytest.approx([-2.5, 4.5], abs=2e-6)
-
-
-def test_clip_value_cuts_each(backend: str) -> None:
-    found = walked(backend, optimizers.SGD(1.0, clip_value=0.1), [(3.0, -0.04)])
-    assert found == pytest.approx([0.4, 0.54], abs=2e-6)
 
 
 # ------------------------------------------------------------------------ layers, by formulas
@@ -644,7 +549,7 @@ def test_weights_come_back_as_they_went_in(backend: str) -> None:
 
 @each_net
 @pytest.mark.parametrize("way", ["to", "from"])
-@pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam-amsgrad", "rmsprop-centered-momentum"])
+@pytest.mark.parametrize("optimizer", MOVED)
 def test_moving_in_mid_training_leaves_the_curve_unbroken(
     backend: str, net: str, way: str, optimizer: str
 ) -> None:

@@ -14,6 +14,7 @@ from megengine.module import Module
 
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, slot_places
+from unifw.backends.extras import Extras
 from unifw.backends.megengine.rules import TURNS, rules
 from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
 from unifw.backends.megengine.weight_ops import MegEngineWeightOps
@@ -86,6 +87,8 @@ class MegEngineSession(Session):
         live, self._weight_ops = self._net.weight, MegEngineWeightOps()
         self._regularizers = [(rule, live(name)) for name, rule in graph.regularizers.items()]
         self._constraints = [(rule, live(name)) for name, rule in graph.constraints.items()]
+        self._extras = Extras(options.optimizer, self._trained, F.zeros_like)
+        self._group_places = options.optimizer.places(self._names)
         self._gradients = GradManager()
         if self._trained:
             self._gradients.attach(self._trained)
@@ -124,16 +127,28 @@ class MegEngineSession(Session):
 
     def _update(self, coefficients: tuple[float, ...]) -> None:
         optimizer = self.options.optimizer
-        grads = [F.zeros_like(w) if w.grad is None else w.grad for w in self._trained]
+        grads: Sequence[Any] = [
+            F.zeros_like(w) if w.grad is None else w.grad for w in self._trained
+        ]
+        for weight in self._trained:
+            weight.grad = None
+        rules, parts = [optimizer], [coefficients]
+        if not optimizer.is_plain:
+            due = self._extras.mean(grads, self.steps)
+            if due is None:
+                return
+            rules, parts = [rule for rule, _ in optimizer.variants], optimizer.parted(coefficients)
+            grads = due
         for place, grad in enumerate(clip(optimizer, grads)):
-            weight = self._trained[place]
-            new, self._slots[place] = optimizer.update(
-                MegEngineOps, weight, grad, self._slots[place], coefficients
+            weight, group = self._trained[place], self._group_places[place]
+            new, self._slots[place] = rules[group].update(
+                MegEngineOps, weight, grad, self._slots[place], parts[group]
             )
             weight[...] = new
-            weight.grad = None
         for hold, weight in self._constraints:
             weight[...] = hold.apply(self._weight_ops, weight)
+        if optimizer.ema is not None:
+            self._extras.follow(self._trained)
 
     def host(self, value: Any) -> Array:
         return np.asarray(value.numpy())
@@ -147,10 +162,12 @@ class MegEngineSession(Session):
 
     def state(self) -> Arrays:
         places = self._slot_places.items()
-        return {name: self._slots[i][k].numpy().copy() for name, (i, k) in places}
+        found = {name: self._slots[i][k].numpy().copy() for name, (i, k) in places}
+        return found | self._extras.state(self._names, lambda value: value.numpy().copy())
 
     def load_state(self, state: Mapping[str, Array]) -> None:
         fresh = [list(slots) for slots in self._slots]
         for name, (i, k) in self._slot_places.items():
             fresh[i][k] = self.tensor(state[name])
         self._slots = [tuple(slots) for slots in fresh]
+        self._extras.load(self._names, state, self.tensor)

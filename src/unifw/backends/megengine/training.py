@@ -29,6 +29,15 @@ class MegEngineOps(PlainOps):
 
     sqrt = staticmethod(F.sqrt)
     maximum = staticmethod(F.maximum)
+    abs = staticmethod(F.abs)
+    sign = staticmethod(F.sign)
+
+    @staticmethod
+    def norm_ratio(x: Any, y: Any) -> Any:
+        above, below = F.sqrt(F.sum(x * x)), F.sqrt(F.sum(y * y))
+        both = F.logical_and(above > 0, below > 0)
+        one = F.ones_like(above)
+        return F.where(both, above, one) / F.where(both, below, one)
 
     @staticmethod
     def gather(slot: Any, keep: float, grad: Any) -> Any:
@@ -113,7 +122,7 @@ def huber(loss: Huber, out: Any, target: Any) -> Any:
     return F.where(size <= loss.delta, near, far)
 
 
-def clip(optimizer: Optimizer, grads: list[Any]) -> list[Any]:
+def clip(optimizer: Optimizer, grads: Sequence[Any]) -> Sequence[Any]:
     """Return the gradients of all weights, clipped as the optimizer says."""
     if optimizer.clip_value is not None:
         return [F.clip(g, -optimizer.clip_value, optimizer.clip_value) for g in grads]

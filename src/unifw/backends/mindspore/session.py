@@ -12,7 +12,7 @@ from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Options, Session
 from unifw.backends.mindspore.rules import Dropout, rules
-from unifw.backends.mindspore.training import Judged, TrainStep
+from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
 from unifw.backends.mindspore.weight_ops import constraints, penalties
 from unifw.backends.schedule import schedule
 from unifw.data import Data
@@ -111,8 +111,13 @@ class MindSporeSession(Session):
         judged = Judged(body, options.losses, options.loss_weights, ranks, pulls)
         dropped = sum(isinstance(p.layer, L.Dropout) for p in graph)
         counts = (len(graph.inputs), len(graph.outputs), dropped)
-        self._step = TrainStep(judged, options.optimizer, self._trained, counts, holds)
+        passes = Passes(judged, self._trained, counts)
+        self._step = TrainStep(passes, options.optimizer, self._trained, holds)
         self._step.set_train()
+        self._gather: Gather | None = None
+        if options.optimizer.accumulate > 1:
+            self._gather = Gather(passes, self._step.extras[-1])
+            self._gather.set_train()
         self._compiled: set[int] = set()
 
     @property
@@ -144,8 +149,11 @@ class MindSporeSession(Session):
     ) -> tuple[Any, Sequence[Any]]:
         arrays = (*batch.xs, *batch.ys, *masks.values())
         shares = () if batch.weights is None else (batch.weights,)
-        given = map(self.tensor, (np.array(coefficients), *arrays, *shares))
-        loss, outs = self._step(*given)
+        if self._gather is not None and self.steps % self.options.optimizer.accumulate:
+            loss, outs = self._gather(*map(self.tensor, (*arrays, *shares)))
+        else:
+            given = map(self.tensor, (np.array(coefficients), *arrays, *shares))
+            loss, outs = self._step(*given)
         return loss, outs
 
     def host(self, value: Any) -> Array:
@@ -162,8 +170,12 @@ class MindSporeSession(Session):
         trained = (name for name, part in self.graph.parts.items() if part.trainable)
         return {
             f"{name}/{kind}": slot
-            for name, slots in zip(trained, self._step.slots, strict=True)
-            for kind, slot in zip(self.options.optimizer.slots, slots, strict=True)
+            for place, (name, slots) in enumerate(zip(trained, self._step.slots, strict=True))
+            for kind, slot in zip(
+                self.options.optimizer.kept,
+                (*slots, *(extra[place] for extra in self._step.extras)),
+                strict=True,
+            )
         }
 
     def state(self) -> Arrays:

@@ -132,6 +132,18 @@ class MindSporeOps:
     def maximum(self, x: Any, y: Any) -> Any:
         return ops.maximum(x, y)
 
+    def abs(self, x: Any) -> Any:
+        return ops.abs(x)
+
+    def sign(self, x: Any) -> Any:
+        return ops.sign(x)
+
+    def norm_ratio(self, x: Any, y: Any) -> Any:
+        above, below = ops.sqrt(ops.sum(x * x)), ops.sqrt(ops.sum(y * y))
+        both = ops.logical_and(above > 0, below > 0)
+        one = ops.ones_like(above)
+        return ops.where(both, above, one) / ops.where(both, below, one)
+
     def gather(self, slot: Any, keep: float, grad: Any) -> Any:
         return slot * keep + grad
 
@@ -181,17 +193,35 @@ class FusedAdam(nn.Cell):
         )
 
 
-def fused(optimizer: Optimizer) -> nn.Cell | None:
-    """Return the kernel that takes the very step of an optimizer, if there is one."""
+class Formula(nn.Cell):
+    """The optimizer's own formula."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        super().__init__()
+        # The mark lets the compiler read the formula's source; it changes nothing else.
+        mindspore.jit_class(type(optimizer))
+        self.optimizer, self.ops = optimizer, MindSporeOps()
+        self.slot_count = len(optimizer.slots)
+
+    def construct(self, weight: Any, slots: Any, grad: Any, coefficients: Any) -> Any:
+        new, fresh = self.optimizer.update(self.ops, weight, grad, slots, coefficients)
+        ops.assign(weight, new)
+        for k in range(self.slot_count):
+            ops.assign(slots[k], fresh[k])
+        return new
+
+
+def rule_of(optimizer: Optimizer) -> nn.Cell:
+    """Return the kernel that takes the very step of an optimizer, or its formula if there is none."""
     if isinstance(optimizer, SGD) and optimizer.momentum and not optimizer.nesterov:
         return FusedMomentum(optimizer)
     if isinstance(optimizer, Adam) and not optimizer.amsgrad:
         return FusedAdam(optimizer)
-    return None
+    return Formula(optimizer)
 
 
-class TrainStep(nn.Cell):
-    """One whole step: ``(coefficients, *inputs, *targets, *masks[, shares]) -> (loss, outputs)``.
+class Passes(nn.Cell):
+    """Forward and backward: ``(*inputs, *targets, *masks[, shares]) -> ((loss, outputs), gradients)``.
 
     All tensors are arguments of their own: those in a tuple are constants of the graph, which would be compiled
     anew in every step, or are unpacked slowly if they are marked as mutable (mindspore 2.10).
@@ -200,8 +230,6 @@ class TrainStep(nn.Cell):
     ----------
     judged : Judged
         The net and its losses.
-    optimizer : Optimizer
-        How to train.
     trained : list of Parameter
         The weights that learn.
     counts : tuple of int
@@ -211,40 +239,89 @@ class TrainStep(nn.Cell):
     """
 
     def __init__(
+        self, judged: Judged, trained: list[Parameter], counts: tuple[int, int, int]
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.judged, self.count = judged, len(trained)
+        self.ends = (counts[0], counts[0] + counts[1], sum(counts))
+        self.gradient = mindspore.value_and_grad(
+            judged, None, ParameterTuple(trained), has_aux=True
+        )
+
+    def construct(self, *arrays: Any) -> Any:
+        xs, ys = arrays[: self.ends[0]], arrays[self.ends[0] : self.ends[1]]
+        masks = arrays[self.ends[1] : self.ends[2]]
+        shares = arrays[self.ends[2]] if len(arrays) > self.ends[2] else None
+        if self.count == 0:
+            return self.judged(xs, ys, shares, masks), ()
+        return self.gradient(xs, ys, shares, masks)
+
+
+class Gather(nn.Cell):
+    """A batch whose gradients wait for those of further ones: ``(*arrays) -> (loss, outputs)``."""
+
+    def __init__(self, passes: Passes, held: ParameterTuple) -> None:
+        super().__init__(auto_prefix=False)
+        self.passes, self.held, self.count = passes, held, len(held)
+
+    def construct(self, *arrays: Any) -> Any:
+        (loss, outs), grads = self.passes(*arrays)
+        for i in range(self.count):
+            ops.assign(self.held[i], self.held[i] + grads[i])
+        return loss, outs
+
+
+class TrainStep(nn.Cell):
+    """One whole step: ``(coefficients, *arrays) -> (loss, outputs)``, the arrays being those of ``Passes``.
+
+    Parameters
+    ----------
+    passes : Passes
+        Forward and backward.
+    optimizer : Optimizer
+        How to train.
+    trained : list of Parameter
+        The weights that learn; their names tell their groups.
+    constraints : CellList
+        What turns weights into what they shall be after a step.
+    """
+
+    def __init__(
         self,
-        judged: Judged,
+        passes: Passes,
         optimizer: Optimizer,
         trained: list[Parameter],
-        counts: tuple[int, int, int],
         constraints: nn.CellList,
     ) -> None:
         super().__init__(auto_prefix=False)
-        # The mark lets the compiler read the formula's source; it changes nothing else.
-        mindspore.jit_class(type(optimizer))
-        self.judged = judged
         self.constraints, self.constraint_count = constraints, len(constraints)
-        self.ends = (counts[0], counts[0] + counts[1], sum(counts))
-        self.optimizer, self.ops = optimizer, MindSporeOps()
-        self.count, self.slot_count = len(trained), len(optimizer.slots)
+        self.passes, self.count = passes, len(trained)
         self.trained = ParameterTuple(trained)
+        self.rules = nn.CellList(
+            [rule_of(variant) for variant, _ in optimizer.variants], auto_prefix=False
+        )
+        self.places = optimizer.places([w.name for w in trained])
+        self.is_parted = bool(optimizer.groups)
+        self.width = len(optimizer.coefficients(1, 1.0))
+        self.ema, self.accumulate = optimizer.ema, optimizer.accumulate
+        self.extras = tuple(
+            ParameterTuple([Parameter(ops.zeros_like(w), name=f"{w.name}/{kind}") for w in trained])
+            for kind in optimizer.extras
+        )
         self.slots = tuple(
             ParameterTuple(
                 [Parameter(ops.zeros_like(w), name=f"{w.name}/{s}") for s in optimizer.slots]
             )
             for w in trained
         )
-        self.fused: Any = fused(optimizer)
-        self.is_fused = self.fused is not None
         self.clip_value, self.clip_norm = optimizer.clip_value, optimizer.clip_norm
-        self.gradient = mindspore.value_and_grad(judged, None, self.trained, has_aux=True)
 
     def construct(self, coefficients: Any, *arrays: Any) -> Any:
-        xs, ys = arrays[: self.ends[0]], arrays[self.ends[0] : self.ends[1]]
-        masks = arrays[self.ends[1] : self.ends[2]]
-        shares = arrays[self.ends[2]] if len(arrays) > self.ends[2] else None
+        (loss, outs), grads = self.passes(*arrays)
         if self.count == 0:
-            return self.judged(xs, ys, shares, masks)
-        (loss, outs), grads = self.gradient(xs, ys, shares, masks)
+            return loss, outs
+        if self.accumulate > 1:
+            grads = self.mean(grads)
         factor = self.factor(grads)
         for i in range(self.count):
             grad = grads[i]
@@ -252,18 +329,28 @@ class TrainStep(nn.Cell):
                 grad = ops.clamp(grad, -self.clip_value, self.clip_value)
             if self.clip_norm is not None:
                 grad = grad * factor
-            if self.is_fused:
-                self.fused(self.trained[i], self.slots[i], grad, coefficients)
-                continue
-            weight, slots = self.optimizer.update(
-                self.ops, self.trained[i], grad, self.slots[i], coefficients
-            )
-            ops.assign(self.trained[i], weight)
-            for k in range(self.slot_count):
-                ops.assign(self.slots[i][k], slots[k])
+            place, own = self.places[i], coefficients
+            if self.is_parted:
+                own = coefficients[place * self.width : (place + 1) * self.width]
+            self.rules[place](self.trained[i], self.slots[i], grad, own)
         for i in range(self.constraint_count):
             self.constraints[i]()
+        if self.ema is not None:
+            for i in range(self.count):
+                average = self.extras[0][i] * self.ema + self.trained[i] * (1 - self.ema)
+                ops.assign(self.extras[0][i], average)
         return loss, outs
+
+    def mean(self, grads: Any) -> Any:
+        """Return the mean gradients of this batch and those that waited for it."""
+        held = self.extras[-1]
+        means = ()
+        for i in range(self.count):
+            mean = (held[i] + grads[i]) / self.accumulate
+            # Without the dependency, zeros may be written before they are read (mindspore 2.10).
+            ops.assign(held[i], ops.depend(ops.zeros_like(mean), mean))
+            means += (mean,)  # type: ignore[assignment]  # it grows
+        return means
 
     def factor(self, grads: Any) -> Any:
         """Return what all gradients are multiplied by."""

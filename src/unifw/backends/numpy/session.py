@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unifw.backend import Options, Session
+from unifw.backends.extras import Extras
 from unifw.backends.numpy.layout import blocks
 from unifw.backends.numpy.training import NumpyOps, Passes, clip, loss_and_gradients
 from unifw.data import Data
@@ -35,7 +36,14 @@ class NumpySession(Session):
         }
         self._flat = np.zeros(sum(sizes), dtype=options.dtype)
         self._grads = np.zeros_like(self._flat)
-        self._slots = tuple(np.zeros_like(self._flat) for _ in options.optimizer.slots)
+        optimizer = options.optimizer
+        self._slots = tuple(np.zeros_like(self._flat) for _ in optimizer.slots)
+        self._extras = Extras(optimizer, [self._flat], np.zeros_like)
+        if optimizer.whole or optimizer.groups:
+            places = zip(self._places.values(), optimizer.places(trained), strict=True)
+            self._cuts = [(cut, optimizer.variants[place][0], place) for cut, place in places]
+        else:  # value by value, so a stretch at a time in cache
+            self._cuts = [(cut, optimizer, 0) for cut in blocks(len(self._flat), 1)]
         self._weights = {
             name: self._view(self._flat, name)
             if part.trainable
@@ -75,19 +83,24 @@ class NumpySession(Session):
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> None:
-        """Apply the optimizer's formula, value by value, so a stretch at a time in cache; then constraints."""
-        optimizer = self.options.optimizer
-        clipped = clip(optimizer, self._grads)
-        for cut in blocks(len(self._flat), 1):
+        """Apply the optimizer's formula, then constraints."""
+        optimizer, grads, parts = self.options.optimizer, self._grads, [coefficients]
+        if not optimizer.is_plain:
+            due = self._extras.mean([grads], self.steps)
+            if due is None:
+                return
+            (grads,), parts = due, optimizer.parted(coefficients)
+        clipped = clip(optimizer, grads)
+        for cut, rule, place in self._cuts:
             slots = tuple(slot[cut] for slot in self._slots)
-            weight, new = optimizer.update(
-                NumpyOps, self._flat[cut], clipped[cut], slots, coefficients
-            )
+            weight, new = rule.update(NumpyOps, self._flat[cut], clipped[cut], slots, parts[place])
             self._flat[cut] = weight
             for slot, value in zip(slots, new, strict=True):
                 slot[...] = value
         for name, hold in self._constraints.items():
             self._weights[name][...] = hold.apply(self._weight_ops, self._weights[name])
+        if optimizer.ema is not None:
+            self._extras.follow([self._flat])
 
     def host(self, value: Any) -> Array:
         return np.asarray(value)
@@ -102,14 +115,20 @@ class NumpySession(Session):
         for name, weight in weights.items():
             self._weights[name][...] = weight
 
+    @property
+    def _kept(self) -> dict[str, Array]:
+        """All that is kept for the weights, by kind, each in one flat array."""
+        slots = dict(zip(self.options.optimizer.slots, self._slots, strict=True))
+        return slots | {kind: flat for kind, (flat,) in self._extras.arrays.items()}
+
     def state(self) -> Arrays:
         return {
-            f"{name}/{slot}": self._view(flat, name).copy()
+            f"{name}/{kind}": self._view(flat, name).copy()
             for name in self._places
-            for slot, flat in zip(self.options.optimizer.slots, self._slots, strict=True)
+            for kind, flat in self._kept.items()
         }
 
     def load_state(self, state: Mapping[str, Array]) -> None:
         for name in self._places:
-            for slot, flat in zip(self.options.optimizer.slots, self._slots, strict=True):
-                self._view(flat, name)[...] = state[f"{name}/{slot}"]
+            for kind, flat in self._kept.items():
+                self._view(flat, name)[...] = state[f"{name}/{kind}"]

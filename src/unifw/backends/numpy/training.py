@@ -28,6 +28,13 @@ class NumpyOps(PlainOps):
 
     sqrt = staticmethod(np.sqrt)
     maximum = staticmethod(np.maximum)
+    abs = staticmethod(np.abs)
+    sign = staticmethod(np.sign)
+
+    @staticmethod
+    def norm_ratio(x: Array, y: Array) -> float:
+        above, below = (float(np.sqrt(np.dot(a, a))) for a in (x.reshape(-1), y.reshape(-1)))
+        return above / below if above and below else 1.0
 
 
 class Passes:

@@ -11,6 +11,7 @@ import paddle
 
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, slot_places
+from unifw.backends.extras import Extras
 from unifw.backends.paddle.rules import rules
 from unifw.backends.paddle.training import clip, total_loss
 from unifw.backends.paddle.update import update
@@ -71,7 +72,8 @@ class PaddleSession(Session):
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]
         self._slot_places = slot_places(self._names, options.optimizer)
-        self._update = update(options.optimizer, self._trained) if self._trained else None
+        self._update = update(options.optimizer, self._trained, self._names)
+        self._extras = Extras(options.optimizer, self._trained, paddle.zeros_like)
         live, self._weight_ops = self._net.weight, PaddleWeightOps()
         self._regularizers = [(rule, live(name)) for name, rule in graph.regularizers.items()]
         self._constraints = [(rule, live(name)) for name, rule in graph.constraints.items()]
@@ -103,16 +105,21 @@ class PaddleSession(Session):
         loss = total_loss(losses, weights, outs, tuple(map(to, batch.ys)), shares)
         for pull, weight in self._regularizers:
             loss = loss + pull.penalty(self._weight_ops, weight)
-        if self._update is not None:
+        if self._trained:
             loss.backward()
             with paddle.no_grad():
                 found = [w.grad for w in self._trained]
                 pairs = zip(found, self._trained, strict=True)
                 grads = [paddle.zeros_like(w) if grad is None else grad for grad, w in pairs]
-                grads = clip(self.options.optimizer, grads)
-                self._update(grads, coefficients, self.steps)
-                for hold, weight in self._constraints:
-                    paddle.assign(hold.apply(self._weight_ops, weight), weight)
+                optimizer = self.options.optimizer
+                due = grads if optimizer.is_plain else self._extras.mean(grads, self.steps)
+                if due is not None:
+                    number = self.steps // optimizer.accumulate
+                    self._update(clip(optimizer, due), coefficients, number)
+                    for hold, weight in self._constraints:
+                        paddle.assign(hold.apply(self._weight_ops, weight), weight)
+                    if optimizer.ema is not None:
+                        self._extras.follow(self._trained)
             for weight in self._trained:
                 weight.clear_gradient(set_to_zero=False)
         return loss.detach(), [out.detach() for out in outs]
@@ -127,14 +134,15 @@ class PaddleSession(Session):
         for name, value in weights.items():
             self._net.weight(name).set_value(value.astype(np.float32, copy=False))
 
-    def _slot(self, place: int, number: int) -> Any:
-        assert self._update is not None  # noqa: S101 - no weight, no slot
-        return self._update.slots[place][number]
-
     def state(self) -> Arrays:
-        places = self._slot_places.items()
-        return {name: self._slot(*place).numpy().copy() for name, place in places}
+        slots, places = self._update.slots, self._slot_places.items()
+        found = {name: slots[i][k].numpy().copy() for name, (i, k) in places}
+        return found | self._extras.state(self._names, lambda value: value.numpy().copy())
 
     def load_state(self, state: Mapping[str, Array]) -> None:
-        for name, place in self._slot_places.items():
-            self._slot(*place).set_value(state[name].astype(np.float32, copy=False))
+        slots = self._update.slots
+        for name, (i, k) in self._slot_places.items():
+            slots[i][k].set_value(state[name].astype(np.float32, copy=False))
+        self._extras.load(
+            self._names, state, lambda value: self.tensor(value.astype(np.float32, copy=False))
+        )

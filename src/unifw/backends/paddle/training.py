@@ -86,7 +86,7 @@ def huber(loss: Huber, out: Any, target: Any) -> Any:
     return paddle.where(size <= loss.delta, near, far)
 
 
-def clip(optimizer: Optimizer, grads: list[Any]) -> list[Any]:
+def clip(optimizer: Optimizer, grads: Sequence[Any]) -> Sequence[Any]:
     """Return the gradients of all weights, clipped as the optimizer says."""
     if optimizer.clip_value is not None:
         return [paddle.clip(g, -optimizer.clip_value, optimizer.clip_value) for g in grads]

@@ -30,16 +30,48 @@ class Update(Protocol):
         The live state of each weight, in the order of the optimizer's ``slots``.
     """
 
-    slots: list[list[Any]]
+    @property
+    def slots(self) -> list[list[Any]]: ...
 
     def __call__(self, grads: Sequence[Any], coefficients: tuple[float, ...], number: int) -> None:
         """Take step ``number`` (from 1) with the gradient of each weight."""
 
 
-def update(optimizer: Optimizer, trained: Sequence[Any]) -> Update:
-    """Return the quicker of the two ways that there are for an optimizer."""
-    built = FUSED[type(optimizer)](optimizer, trained) if type(optimizer) in FUSED else None
+def update(optimizer: Optimizer, trained: Sequence[Any], names: Sequence[str]) -> Update:
+    """Return the quicker of the two ways that there are for an optimizer, or for each of its groups."""
+    if optimizer.groups:
+        return Parted(optimizer, trained, names)
+    usable = trained and type(optimizer) in FUSED
+    built = FUSED[type(optimizer)](optimizer, trained) if usable else None
     return Formula(optimizer, trained) if built is None else Fused(optimizer, trained, built)
+
+
+class Parted:
+    """Each group of weights has an update of its own."""
+
+    def __init__(self, optimizer: Optimizer, trained: Sequence[Any], names: Sequence[str]) -> None:
+        self._optimizer, self._count = optimizer, len(trained)
+        places = optimizer.places(names)
+        self._parts = []
+        for place, (variant, _) in enumerate(optimizer.variants):
+            mine = [number for number, other in enumerate(places) if other == place]
+            weights, own = [trained[n] for n in mine], [names[n] for n in mine]
+            self._parts.append((mine, update(variant, weights, own)))
+
+    @property
+    def slots(self) -> list[list[Any]]:
+        """The live state of each weight."""
+        found: list[list[Any]] = [[]] * self._count
+        for mine, follow in self._parts:
+            for number, slots in zip(mine, follow.slots, strict=True):
+                found[number] = slots
+        return found
+
+    def __call__(self, grads: Sequence[Any], coefficients: tuple[float, ...], number: int) -> None:
+        """Take a step."""
+        parts = self._optimizer.parted(coefficients)
+        for (mine, follow), own in zip(self._parts, parts, strict=True):
+            follow([grads[n] for n in mine], own, number)
 
 
 class Ops:
@@ -47,6 +79,15 @@ class Ops:
 
     sqrt = staticmethod(paddle.sqrt)
     maximum = staticmethod(paddle.maximum)
+    abs = staticmethod(paddle.abs)
+    sign = staticmethod(paddle.sign)
+
+    @staticmethod
+    def norm_ratio(x: Any, y: Any) -> Any:
+        above, below = paddle.sqrt((x * x).sum()), paddle.sqrt((y * y).sum())
+        one = paddle.ones_like(above)
+        both = paddle.logical_and(above > 0, below > 0)
+        return paddle.where(both, above, one) / paddle.where(both, below, one)
 
     @staticmethod
     def gather(slot: Any, keep: float, grad: Any) -> Any:
@@ -99,7 +140,7 @@ class Fused:
         self._powers = [
             (beta, [_held(held, w, kind) for w in trained]) for beta, kind in self._betas(optimizer)
         ]
-        self._done, self._rate = 1, optimizer.learning_rate
+        self._done, self._rate = 1, optimizer.rate(1)
 
     @staticmethod
     def _betas(optimizer: Optimizer) -> list[tuple[float, str]]:
@@ -139,7 +180,7 @@ def _momentum(given: SGD, trained: Sequence[Any]) -> Any:
     if not given.momentum or not many:
         return None  # our few operations in place are less than the framework's way to its kernel
     return paddle.optimizer.Momentum(
-        given.learning_rate, given.momentum, parameters=list(trained), use_nesterov=given.nesterov,
+        given.rate(1), given.momentum, parameters=list(trained), use_nesterov=given.nesterov,
         weight_decay=given.weight_decay or None, use_multi_tensor=True,
     )  # fmt: skip
 
@@ -148,7 +189,7 @@ def _adam(given: Adam, trained: Sequence[Any]) -> Any:
     if given.amsgrad:
         return None
     settings = {
-        "learning_rate": given.learning_rate, "beta1": given.beta1, "beta2": given.beta2,
+        "learning_rate": given.rate(1), "beta1": given.beta1, "beta2": given.beta2,
         "epsilon": given.epsilon, "parameters": list(trained),
     }  # fmt: skip
     if given.decoupled:
@@ -159,7 +200,7 @@ def _adam(given: Adam, trained: Sequence[Any]) -> Any:
 
 def _adagrad(given: Adagrad, trained: Sequence[Any]) -> Any:
     return paddle.optimizer.Adagrad(
-        given.learning_rate, given.epsilon, parameters=list(trained),
+        given.rate(1), given.epsilon, parameters=list(trained),
         weight_decay=given.weight_decay or None, initial_accumulator_value=0.0,
     )  # fmt: skip
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from unifw import demo, losses, optimizers
+from unifw import demo, losses
 from unifw import layers as L
 from unifw.testing.cases import activations, basic
 from unifw.testing.cases.kinds import ROWS, LayerCase, LossCase
+from unifw.testing.cases.optimizers import OPTIMIZERS, WHOLE_DATA
 
 __all__ = [
     "KINKED",
@@ -17,6 +15,7 @@ __all__ = [
     "OPTIMIZERS",
     "ROWS",
     "SMOOTH",
+    "WHOLE_DATA",
     "LayerCase",
     "LossCase",
 ]
@@ -46,31 +45,6 @@ LOSSES: tuple[LossCase, ...] = (
     LossCase("mae-exact", losses.MAE(), (4,), "equal"),
     LossCase("huber", losses.Huber(), (4,)),
     LossCase("huber-delta", losses.Huber(0.3), (2, 3)),
-)
-
-OPTIMIZERS: Mapping[str, optimizers.Optimizer] = MappingProxyType(
-    {
-        "sgd": optimizers.SGD(),
-        "sgd-momentum": optimizers.SGD(0.01, 0.9),
-        "sgd-nesterov": optimizers.SGD(0.01, 0.9, nesterov=True),
-        "sgd-decay": optimizers.SGD(0.01, 0.8, weight_decay=0.05),
-        "adam": optimizers.Adam(),
-        "adam-options": optimizers.Adam(5e-4, 0.8, 0.95, 1e-3, 0.01),
-        "adam-amsgrad": optimizers.Adam(amsgrad=True),
-        "adamw": optimizers.AdamW(),
-        "adamw-options": optimizers.AdamW(5e-4, 0.8, 0.95, 1e-3, 0.1),
-        # At its default rate of 0.01 RMSprop's first steps are 0.1 per weight: the loss jumps about,
-        # and rounding is amplified by 1e6 within 60 steps, on NumPy alone.
-        "rmsprop": optimizers.RMSprop(1e-3),
-        "rmsprop-options": optimizers.RMSprop(5e-4, 0.9, 1e-3, 0.8, weight_decay=0.01),
-        "rmsprop-centered": optimizers.RMSprop(5e-4, 0.9, 1e-3, centered=True),
-        "rmsprop-centered-momentum": optimizers.RMSprop(5e-4, 0.9, 1e-3, 0.5, centered=True),
-        "adagrad": optimizers.Adagrad(),
-        "adagrad-options": optimizers.Adagrad(0.005, 1e-2, 0.01),
-        "clip-norm": optimizers.SGD(0.05, clip_norm=0.5),
-        "clip-norm-adam": optimizers.Adam(clip_norm=0.1),
-        "clip-value": optimizers.SGD(0.05, clip_value=0.02),
-    }
 )
 
 # The curves of all optimizers are those of smooth nets; that of ReLU and MaxPool (full of ties) runs
