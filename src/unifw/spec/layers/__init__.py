@@ -30,12 +30,15 @@ from unifw.spec.layers.pool import (
     MaxPool1D,
     MaxPool2D,
 )
+from unifw.spec.layers.recurrent import GRU, LSTM, SimpleRNN
 from unifw.spec.layers.reshape import Flatten, Pad, Permute, Reshape
 
 __all__ = [
     "CATALOGUE",
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
     "Add",
     "AvgPool1D",
     "AvgPool2D",
@@ -64,6 +67,7 @@ __all__ = [
     "Reshape",
     "SiLU",
     "Sigmoid",
+    "SimpleRNN",
     "Softmax",
     "Tanh",
 ]
@@ -85,6 +89,9 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             BatchNorm,
             LayerNorm,
             Dropout,
+            SimpleRNN,
+            LSTM,
+            GRU,
             Flatten,
             Reshape,
             Permute,
