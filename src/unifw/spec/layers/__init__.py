@@ -17,6 +17,11 @@ from unifw.spec.layers.activation import (
     Softmax,
     Tanh,
 )
+from unifw.spec.layers.attention import (
+    MultiHeadAttention,
+    PositionalEmbedding,
+    SinusoidalPositions,
+)
 from unifw.spec.layers.base import Layer, Part
 from unifw.spec.layers.conv import Conv1D, Conv2D
 from unifw.spec.layers.dense import Dense, Embedding
@@ -59,15 +64,18 @@ __all__ = [
     "MaxPool1D",
     "MaxPool2D",
     "Mish",
+    "MultiHeadAttention",
     "Multiply",
     "Pad",
     "Part",
     "Permute",
+    "PositionalEmbedding",
     "ReLU",
     "Reshape",
     "SiLU",
     "Sigmoid",
     "SimpleRNN",
+    "SinusoidalPositions",
     "Softmax",
     "Tanh",
 ]
@@ -92,6 +100,9 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             SimpleRNN,
             LSTM,
             GRU,
+            MultiHeadAttention,
+            PositionalEmbedding,
+            SinusoidalPositions,
             Flatten,
             Reshape,
             Permute,

@@ -41,8 +41,8 @@ class LayerCase:
         The layer.
     shapes : tuple of shapes
         Of its inputs, without the batch axis.
-    values : {"normal", "large", "ties", "zeros", "indices", "lengths", "mask"}, or one for each input
-        What the inputs hold: normal numbers, a hundred times them, few different ones (as in real
+    values : {"normal", "large", "low", "ties", "zeros", "indices", "lengths", "mask"}, or one for each input
+        What the inputs hold: normal numbers, a hundred times them, those far below 0, few different ones (as in real
         images), normal numbers with exact zeros among them, indices below 7, lengths up to that of the
         first input (all of it, 1 and 0 among them), or ones with some zeros among them.
     """
@@ -184,6 +184,8 @@ def drawn(values: str, shape: Shape, *key: object) -> Array:
         return (draw.random_sample(size) < 0.6).astype(np.int64)
     if values == "large":
         return (draw.standard_normal(size) * 100).astype(np.float32)
+    if values == "low":
+        return (draw.standard_normal(size) - 300).astype(np.float32)
     if values == "ties":
         return draw.randint(-2, 3, size).astype(np.float32)
     x = draw.standard_normal(size).astype(np.float32)
