@@ -72,7 +72,7 @@ def sinusoidal_positions(placed: Placed, f: Functional) -> Applied:
     angles = np.arange(time)[:, None] / placed.layer.base ** (2 * pair / features)
     waves = f.constant(np.where(np.arange(features) % 2, np.cos(angles), np.sin(angles))[None])
 
-    def applied(inputs: Any, parts: Any) -> Any:  # noqa: ARG001
+    def applied(inputs: Any, parts: Any) -> Any:
         return inputs[0] + waves
 
     return applied

@@ -17,49 +17,73 @@ __all__: list[str] = []
 Step = Callable[[Any, tuple[Any, ...], tuple[Any, ...]], tuple[Any, ...]]
 
 
-def _unrolled(placed: Placed, f: Functional, step: Step, states: int) -> Applied:
-    """Return all readings of all layers by one kind of step, whose state is that many values."""
-    layer, (time, _) = placed.layer, placed.in_shape
-    units, columns, biased = layer.units, layer.gates * layer.units, layer.bias
-    held = len(placed.parts) // sum(len(readings) for readings in layer.stack)
-    stack = tuple(tuple(backwards for _, backwards in readings) for readings in layer.stack)
-    sequences, masked = layer.return_sequences, len(placed.in_shapes) > 1
+def _counted(f: Functional, time: int) -> Callable[[Any, Any], Any]:
+    """Return what gives 1 where a step counts by the lengths, else 0: (n, time)."""
     steps = f.constant(np.arange(time)[None])
 
-    def alive(x: Any, lengths: Any) -> Any:
-        """Return 1 where a step counts, else 0: (n, time)."""
+    def counted(x: Any, lengths: Any) -> Any:
         zeros = f.zeros(x, (time,))
         given = zeros + f.reshape(f.to_float(lengths), (-1, 1))
         return f.where(given > steps, zeros + 1.0, zeros)
 
-    def read(x: Any, counts: Any, weights: Any, backwards: bool) -> Any:  # noqa: FBT001 - positional
-        """Return the outputs of one reading, by position, and the last state's."""
+    return counted
+
+
+def _masked(step: Step, states: int) -> Callable[..., Any]:
+    """Return a step that, where it does not count, gives zeros and leaves the state as it is."""
+
+    def masked(given: Any, state: Any, weights: Any, count: Any) -> Any:
+        new = step(given, state, weights)
+        out = new[0] * count
+        kept = [out + state[0] * (1.0 - count)]
+        for i in range(1, states):
+            kept.append(new[i] * count + state[i] * (1.0 - count))  # noqa: PERF401 - compiled
+        return out, kept
+
+    return masked
+
+
+def _read(placed: Placed, f: Functional, step: Step, states: int) -> Callable[..., Any]:
+    """Return what gives the outputs of one reading, by position, and that of its last step."""
+    layer, time = placed.layer, placed.in_shape[0]
+    units, columns, biased = layer.units, layer.gates * layer.units, layer.bias
+    masked = _masked(step, states) if len(placed.in_shapes) > 1 else None
+
+    def read(x: Any, counts: Any, weights: Any, backwards: bool) -> Any:
         given = f.matmul(x, weights[0])
         if biased:
             given = given + weights[2]
-        state = (f.zeros(x, (units,)),) * states
+        state: Any = (f.zeros(x, (units,)),) * states
         outs = []
         for k in range(time):
             t = time - 1 - k if backwards else k
             at = f.reshape(f.cut(given, 1, t, t + 1, 1), (-1, columns))
-            new = step(at, state, weights)
-            out = new[0]
-            if masked:
-                count = f.cut(counts, 1, t, t + 1, 1)
-                out = out * count
-                kept = [out + state[0] * (1.0 - count)]
-                for i in range(1, states):
-                    kept.append(new[i] * count + state[i] * (1.0 - count))
-                new = kept
-            state = new
+            if masked is None:
+                state = step(at, state, weights)
+                out = state[0]
+            else:
+                out, state = masked(at, state, weights, f.cut(counts, 1, t, t + 1, 1))
             outs.append(f.reshape(out, (-1, 1, units)))
-        if backwards:
-            outs = outs[::-1]
-        return outs, state[0]
+        # Not reversed in place: MindSpore's compiler does not know that.
+        return outs[::-1] if backwards else outs, state[0]
+
+    return read
+
+
+def _unrolled(placed: Placed, f: Functional, step: Step, states: int) -> Applied:
+    """Return all readings of all layers by one kind of step, whose state is that many values."""
+    layer, has_lengths = placed.layer, len(placed.in_shapes) > 1
+    held = len(placed.parts) // sum(len(readings) for readings in layer.stack)
+    stack = tuple(tuple(backwards for _, backwards in readings) for readings in layer.stack)
+    read, counted = _read(placed, f, step, states), _counted(f, placed.in_shape[0])
+    sequences = layer.return_sequences
+
+    def side_by_side(values: Any, axis: int) -> Any:
+        return f.concat(values, axis) if len(values) > 1 else values[0]
 
     def applied(inputs: Any, parts: Any) -> Any:
         x = inputs[0]
-        counts = alive(x, inputs[1]) if masked else None
+        counts = counted(x, inputs[1]) if has_lengths else None
         place = 0
         y = x
         for level in range(len(stack)):
@@ -70,11 +94,10 @@ def _unrolled(placed: Placed, f: Functional, step: Step, states: int) -> Applied
                 wholes.append(outs)
                 lasts.append(last)
             if sequences or level + 1 < len(stack):
-                joined = [f.concat(outs, 1) for outs in wholes]
-                x = f.concat(joined, 2) if len(joined) > 1 else joined[0]
+                x = side_by_side([f.concat(outs, 1) for outs in wholes], 2)
                 y = x
             else:
-                y = f.concat(lasts, 1) if len(lasts) > 1 else lasts[0]
+                y = side_by_side(lasts, 1)
         return y
 
     return applied

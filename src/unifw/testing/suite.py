@@ -29,6 +29,7 @@ from unifw.testing.cases import (
     LayerCase,
     LossCase,
 )
+from unifw.testing.cases.texts import TEXTS, text
 from unifw.testing.compare import (
     ISOLATED,
     REFERENCE,
@@ -46,6 +47,7 @@ from unifw.weights import initial
 
 FORWARD, GRADIENT, CURVE = 1e-5, 1e-4, 1e-4
 STEPS = 100
+TEXT_STEPS = 50
 CROSS_ENTROPY = losses.CrossEntropy()
 MSE = (losses.MSE(),)
 
@@ -141,6 +143,18 @@ def test_curve(backend: str, net: str, optimizer: str) -> None:
 
 def test_curve_with_relu_and_ties_in_max_pool(backend: str) -> None:
     assert parted(backend, KINKED, optimizers.SGD(0.001)) <= CURVE
+
+
+@pytest.mark.parametrize("net", TEXTS)
+def test_curve_of_nets_that_read_texts(backend: str, net: str) -> None:
+    graph, data, first, curves = TEXTS[net], text(320), initial(TEXTS[net], 0), []
+    for name, dtype in ((backend, "float32"), REFERENCE):
+        adam = optimizers.Adam(0.003)
+        with opened(name, graph, (CROSS_ENTROPY,), adam, weights=first, dtype=dtype) as session:
+            curves.append(curve(session, data.cast(dtype), TEXT_STEPS, 32))
+    found, wanted = curves
+    assert wanted[-5:].mean() < wanted[:5].mean() - 0.1  # it learns
+    assert float(np.max(np.abs(found - wanted) / wanted)) <= CURVE
 
 
 # ------------------------------------------------------------------------ optimizers, by formulas

@@ -39,9 +39,10 @@ class LSTM(nn.Cell):
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         x = ops.transpose(inputs[0], (1, 0, 2))
         lengths = ops.reshape(inputs[1], (-1,)) if self.has_lengths else None
-        lasts = ()
+        lasts: Any = ()
         for level in range(self.levels):
-            wholes, lasts = (), ()
+            wholes: Any = ()
+            lasts = ()
             for number in range(len(self.stack[level])):
                 place = (level * len(self.stack[0]) + number) * self.held
                 kernel = self.lowest if level == 0 else self.higher

@@ -16,6 +16,7 @@ from unifw.backends.numpy.calls import Backward, Call, Forward, rules
 from unifw.backends.numpy.layout import Room
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
+from unifw.spec.layers.recurrent import Direction
 
 __all__: list[str] = []
 
@@ -237,83 +238,102 @@ def _at(counts: Array | None, t: int) -> Array | None:
     return None if counts is None else counts[t]
 
 
-def _read(call: Call, x: Array, suffix: str, order: Sequence[int], counts: Any, cell: Cell) -> Any:
-    """Return the states of one reading of x (time, n, features), by position, and the way back."""
+class Read(NamedTuple):
+    """What came of one reading: the states by position, which of them is the last, and the way back."""
+
+    states: Array
+    end: int
+    back: Callable[..., Any]
+
+
+def _read(call: Call, x: Array, direction: Direction, counts: Array | None, cell: Cell) -> Read:
+    """Read x (time, n, features) in one direction.
+
+    The way back takes the gradient of the states, and whether that of x is wanted; it returns that and those
+    of the weights.
+    """
+    suffix, (time, rows, size) = direction.suffix, x.shape
     names = ("weight", "recurrent_weight", "bias", "recurrent_bias")
     held = {name: call.weights[name + suffix] for name in names if name + suffix in call.weights}
-    weight = held["weight"]
-    time, rows, size = x.shape
-    flat = x.reshape(-1, size)
+    weight, flat = held["weight"], x.reshape(-1, size)
     given = call.room.array(f"given{suffix}", (time * rows, weight.shape[1]), x.dtype)
     np.matmul(flat, weight, out=given)
     if "bias" in held:
         given += held["bias"]
+    order = range(time)[:: -1 if direction.backwards else 1]
     reading = Reading(given.reshape(time, rows, -1), held, order, counts, call.room, suffix)
     states, back = cell(reading)
 
     def backward(into: Array, *, wanted: bool) -> tuple[Array | None, dict[str, Array]]:
-        before = reading.before(states)
-        grads, beside = back(into)
-        grads = dict(grads)
-        grads["weight"] = flat.T @ given
-        grads["recurrent_weight"] = before.reshape(-1, reading.units).T @ beside.reshape(
-            time * rows, -1
-        )
+        before = reading.before(states).reshape(time * rows, -1)
+        more, beside = back(into)
+        grads = {
+            "weight": flat.T @ given,
+            "recurrent_weight": before.T @ beside.reshape(time * rows, -1),
+            **more,
+        }
         if "bias" in held:
             grads["bias"] = given.sum(axis=0)
         dx = (given @ weight.T).reshape(x.shape) if wanted else None
         return dx, {name + suffix: grad for name, grad in grads.items()}
 
-    return states, backward
+    return Read(states, order[-1], backward)
+
+
+def _outputs(level: Sequence[Read], counts: Array | None) -> Array:
+    """Return the outputs of one layer: (time, n, width)."""
+    outs = [read.states for read in level]
+    x = outs[0] if len(outs) == 1 else np.concatenate(outs, axis=2)
+    return x if counts is None else x * counts
+
+
+def _down(
+    levels: Sequence[Sequence[Read]], into: Array, counts: Array | None, *, wanted: bool
+) -> tuple[Array | None, dict[str, Array]]:
+    """Return the gradients of the input and the weights.
+
+    ``into`` is that of the outputs (time, n, width), or of the last states (n, width).
+    """
+    grads: dict[str, Array] = {}
+    given: Array | None = into
+    for number in range(len(levels) - 1, -1, -1):
+        shares = np.split(given, len(levels[number]), axis=-1)  # type: ignore[arg-type]
+        given = None
+        for (states, end, back), share in zip(levels[number], shares, strict=True):
+            if share.ndim == 3:
+                to_states = share if counts is None else share * counts
+            else:
+                to_states = np.zeros_like(states)
+                to_states[end] = share
+            dx, found = back(to_states, wanted=wanted or number > 0)
+            grads.update(found)
+            given = dx if given is None else given + dx
+    return given, grads
 
 
 def _recurrent(placed: Placed, cell: Cell) -> Forward:
     """Return the forward pass of all readings of all layers by one kind of cell."""
     layer, time = placed.layer, placed.in_shape[0]
-    orders = {False: range(time), True: range(time - 1, -1, -1)}
-    units = layer.units
 
     def forward(call: Call) -> tuple[Array, Backward]:
-        x = np.ascontiguousarray(call.inputs[0].swapaxes(0, 1))
-        counts = None
+        x, counts = np.ascontiguousarray(call.inputs[0].swapaxes(0, 1)), None
         if len(call.inputs) > 1:
             lengths = call.inputs[1].reshape(1, -1, 1)
             counts = (np.arange(time).reshape(-1, 1, 1) < lengths).astype(x.dtype)
-        levels = []
-        for number, readings in enumerate(layer.stack):
-            level = [
-                (*_read(call, x, suffix, orders[back], counts, cell), 0 if back else time - 1)
-                for suffix, back in readings
-            ]
-            levels.append(level)
-            if number + 1 < layer.layers or layer.return_sequences:
-                outs = [states for states, *_ in level]
-                x = outs[0] if len(outs) == 1 else np.concatenate(outs, axis=2)
-                if counts is not None:
-                    x = x * counts
+        levels: list[list[Read]] = []
+        for readings in layer.stack:
+            x = _outputs(levels[-1], counts) if levels else x
+            levels.append([_read(call, x, direction, counts, cell) for direction in readings])
         if layer.return_sequences:
-            y = x.swapaxes(0, 1)
+            y = _outputs(levels[-1], counts).swapaxes(0, 1)
         else:
-            y = np.concatenate([states[end] for states, _, end in levels[-1]], axis=1)
+            y = np.concatenate([read.states[read.end] for read in levels[-1]], axis=1)
 
         def backward(dy: Array) -> Any:
-            into: Array | None = dy.swapaxes(0, 1) if layer.return_sequences else None
-            grads: dict[str, Array] = {}
-            for number in reversed(range(layer.layers)):
-                wanted = number > 0 or call.needs_input_gradient
-                dx: Array | None = None
-                for place, (states, back, end) in enumerate(levels[number]):
-                    cut = slice(place * units, (place + 1) * units)
-                    if into is None:
-                        to_states = np.zeros_like(states)
-                        to_states[end] = dy[:, cut]
-                    else:
-                        to_states = into[:, :, cut] if counts is None else into[:, :, cut] * counts
-                    more, found = back(to_states, wanted=wanted)
-                    grads.update(found)
-                    dx = more if dx is None else dx + more
-                into = dx
-            return (None if into is None else into.swapaxes(0, 1), None)[: len(call.inputs)], grads
+            into = dy.swapaxes(0, 1) if layer.return_sequences else dy
+            dx, grads = _down(levels, into, counts, wanted=call.needs_input_gradient)
+            to_inputs = (None if dx is None else dx.swapaxes(0, 1), None)
+            return to_inputs[: len(call.inputs)], grads
 
         return y, backward
 

@@ -33,20 +33,22 @@ class MultiHeadAttention(Layer):
     causal : bool
         Whether a position sees only itself and those before it; default ``False``.
     masked : bool
-        Whether the last input is a mask of whole numbers: 1 where a position may be seen, else 0. Its shape is
-        ``(time_keys,)``, the same for all queries, or ``(time_queries, time_keys)``. A query that may see nothing
-        gets the mean of all values. Default ``False``.
+        Whether the last input is a mask of whole numbers: 1 where a position may be seen, else 0. Its shape
+        is ``(time_keys,)``, the same for all queries, or ``(time_queries, time_keys)``. A query that may see
+        nothing gets the mean of all values. Default ``False``.
     weight_init, bias_init : str or Initializer
         How the weights begin; default ``"glorot_uniform"`` and ``"zeros"``.
 
     Notes
     -----
-    Called on ``x`` (self-attention), on ``query, value``, or on ``query, value, key`` (the key is the value when
-    left out), each ``(time, features)``, and on the mask after them if ``masked``. Gives ``(time_queries,
-    features_query)``. Weights, without the biases if ``bias=False``: ``query_weight`` ``(features, heads *
-    key_dim)``, ``key_weight`` ``(features_key, heads * key_dim)``, ``value_weight`` ``(features_value, heads *
-    value_dim)``, ``output_weight`` ``(heads * value_dim, features)``, and ``query_bias``, ``key_bias``,
-    ``value_bias``, ``output_bias`` in the length of their last axis.
+    Called on ``x`` (self-attention), on ``query, value``, or on ``query, value, key`` (the key is the value
+    when left out), each ``(time, features)``, and on the mask after them if ``masked``. Gives
+    ``(time_queries, features_query)``.
+
+    Weights: ``query_weight`` ``(features, heads * key_dim)``, ``key_weight`` ``(features_key, heads *
+    key_dim)``, ``value_weight`` ``(features_value, heads * value_dim)``, ``output_weight`` ``(heads *
+    value_dim, features)``, and, unless ``bias=False``, ``query_bias``, ``key_bias``, ``value_bias``,
+    ``output_bias`` in the length of their last axis.
     """
 
     arity = (1, 4)

@@ -22,7 +22,7 @@ class Direction(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Recurrent(Layer):
-    """{formula}
+    """Base of SimpleRNN, LSTM and GRU.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Recurrent(Layer):
         Whether to add biases; default ``True``.
     weight_init, recurrent_init, bias_init : str or Initializer
         How the weights begin; default ``"glorot_uniform"``, ``"glorot_uniform"`` (of each gate by itself) and
-        ``"zeros"``.{more_parameters}
+        ``"zeros"``.
 
     Notes
     -----
@@ -53,7 +53,7 @@ class Recurrent(Layer):
     ``0 … time``: steps beyond it change no state and give zeros, the last state is that of the true end, and a
     reading that begins at the end begins at the true one (as PyTorch's packed sequences).
 
-    {weights}
+    Weights: of each kind its own.
     The names of a further layer ``k`` (from 1) end in ``_k``, those of the second direction in ``_k_reverse``
     (``_0_reverse`` for the first layer).
     """
@@ -137,8 +137,9 @@ class Recurrent(Layer):
 
 
 def _documented(formula: str, weights: str, more_parameters: str = "") -> str:
-    text = (Recurrent.__doc__ or "").replace("{formula}", formula)
-    return text.replace("{weights}", weights).replace("{more_parameters}", more_parameters)
+    text = (Recurrent.__doc__ or "").replace("Base of SimpleRNN, LSTM and GRU.", formula)
+    text = text.replace("Weights: of each kind its own.", weights)
+    return text.replace("\n\n    Notes", f"{more_parameters}\n\n    Notes")
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,6 +158,10 @@ class SimpleRNN(Recurrent):
         super().__post_init__()
         check.choice("activation", self.activation, ("tanh", "relu"))
 
+    @classmethod
+    def stem(cls) -> str:
+        return "simple_rnn"
+
 
 class LSTM(Recurrent):
     __doc__ = _documented(
@@ -172,11 +177,12 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     __doc__ = _documented(
         "Gated recurrent unit (Cho et al., 2014), in the form of cuDNN, PyTorch and Paddle.\n\n"
-        "    At every step ``r, z, n = x @ weight + bias`` and ``R, Z, N = h @ recurrent_weight``, three blocks of\n"
-        "    columns each, ``r = sigmoid(r + R)``, ``z = sigmoid(z + Z)``, the reset after the product:\n"
-        "    ``n = tanh(n + r * (N + recurrent_bias))``, and ``h = (1 - z) * n + z * h``.",
-        "Weights: ``weight`` ``(features, 3 * units)``, ``recurrent_weight`` ``(units, 3 * units)``, ``bias``\n"
-        "    ``(3 * units,)``, ``recurrent_bias`` ``(units,)``. Frameworks with two biases for r and z have their sum.",
+        "    At every step ``r, z, n = x @ weight + bias`` and ``R, Z, N = h @ recurrent_weight``, three\n"
+        "    blocks of columns each, ``r = sigmoid(r + R)``, ``z = sigmoid(z + Z)``, the reset after the\n"
+        "    product: ``n = tanh(n + r * (N + recurrent_bias))``, and ``h = (1 - z) * n + z * h``.",
+        "Weights: ``weight`` ``(features, 3 * units)``, ``recurrent_weight`` ``(units, 3 * units)``,\n"
+        "    ``bias`` ``(3 * units,)``, ``recurrent_bias`` ``(units,)``: where a framework has two biases for\n"
+        "    r and z, theirs is the sum.",
     )
     gates = 3
 

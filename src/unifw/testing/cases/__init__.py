@@ -21,7 +21,12 @@ __all__ = [
     "LossCase",
 ]
 
-LAYERS: tuple[LayerCase, ...] = (*basic.CASES, *activations.CASES, *recurrent.CASES, *attention.CASES)
+LAYERS: tuple[LayerCase, ...] = (
+    *basic.CASES,
+    *activations.CASES,
+    *recurrent.CASES,
+    *attention.CASES,
+)
 
 LOSSES: tuple[LossCase, ...] = (
     LossCase("cross-entropy", losses.CrossEntropy(), (4,), "int64"),

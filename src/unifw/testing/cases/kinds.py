@@ -41,10 +41,11 @@ class LayerCase:
         The layer.
     shapes : tuple of shapes
         Of its inputs, without the batch axis.
-    values : {"normal", "large", "low", "ties", "zeros", "indices", "lengths", "mask"}, or one for each input
-        What the inputs hold: normal numbers, a hundred times them, those far below 0, few different ones (as in real
-        images), normal numbers with exact zeros among them, indices below 7, lengths up to that of the
-        first input (all of it, 1 and 0 among them), or ones with some zeros among them.
+    values : str, or one for each input
+        What the inputs hold. ``"normal"`` numbers; ``"large"``, a hundred times them; ``"low"``, far below 0;
+        ``"ties"``, few different ones (as in real images); ``"zeros"``, exact ones among normal numbers. Whole
+        numbers: ``"indices"`` below 7; ``"lengths"`` up to that of the first input (all of it, 1 and 0 among
+        them); ``"mask"``, ones and zeros.
     """
 
     name: str

@@ -19,7 +19,7 @@ CASES: tuple[LayerCase, ...] = (
     unary("simple-rnn", L.SimpleRNN(4), TEXT),
     unary("simple-rnn-relu", L.SimpleRNN(4, activation="relu", return_sequences=True), TEXT),
     unary("simple-rnn-one-step", L.SimpleRNN(4), (1, 3)),
-    measured("simple-rnn-lengths", L.SimpleRNN(4, True, True)),
+    measured("simple-rnn-lengths", L.SimpleRNN(4, bidirectional=True, return_sequences=True)),
     unary("simple-rnn-plain-stacked", L.SimpleRNN(4, layers=2, bias=False, reverse=True), TEXT),
     unary("lstm", L.LSTM(4), TEXT),
     unary("lstm-one-step", L.LSTM(4, return_sequences=True), (1, 3)),
