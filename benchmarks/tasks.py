@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CLASSES", "MOMENTUM", "RATE", "TASKS", "Task", "task"]
+__all__ = ["BLOCKS", "CLASSES", "HEADS", "MOMENTUM", "RATE", "TASKS", "Task", "task"]
 
 # Plain descent with momentum has one meaning everywhere; Adam is written out where a task says so.
 RATE, MOMENTUM = 0.01, 0.9
@@ -21,16 +21,19 @@ class Task:
 
     Attributes
     ----------
-    net : {"mlp", "lenet", "resnet8"}
-        Which architecture.
+    net : {"mlp", "lenet", "resnet8", "lstm", "transformer"}
+        Which architecture. The LSTM reads words, by an embedding, and gives its last state; the transformer
+        is of two blocks, normalised first, with four heads and an inner width of four times the features.
     shape : tuple of int
         Of one sample.
     batch : int
         Rows in a step.
     widths : tuple of int
-        Of an MLP's hidden layers.
+        Of an MLP's hidden layers; of an LSTM's embedding and state.
     optimizer : {"momentum", "adam"}
         How it is trained.
+    words : int
+        How many different words there are, where samples are words; else 0.
     """
 
     net: str
@@ -38,19 +41,23 @@ class Task:
     batch: int
     widths: tuple[int, ...] = ()
     optimizer: str = "momentum"
+    words: int = 0
 
     @property
     def size(self) -> int:
         """Numbers in one sample."""
         return math.prod(self.shape)
 
-    def data(self, rows: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    def data(self, rows: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.int64]]:
         """Return ``rows`` samples of noise, and their classes."""
         draw = np.random.RandomState(0)
+        if self.words:
+            return draw.randint(0, self.words, (rows, *self.shape)), draw.randint(0, CLASSES, rows)
         x = draw.standard_normal((rows, *self.shape)).astype(np.float32)
         return x, draw.randint(0, CLASSES, rows)
 
 
+BLOCKS, HEADS = 2, 4
 SMALL, LARGE = (128, 64), (512, 512)
 TASKS = {
     "mlp-small": Task("mlp", (64,), 32, SMALL),
@@ -61,6 +68,8 @@ TASKS = {
     "lenet": Task("lenet", (1, 28, 28), 64),
     "lenet@256": Task("lenet", (1, 28, 28), 256),
     "resnet8": Task("resnet8", (3, 32, 32), 32),
+    "lstm": Task("lstm", (60,), 32, (64, 128), "adam", words=1000),
+    "transformer": Task("transformer", (64, 64), 32, optimizer="adam"),
 }
 
 

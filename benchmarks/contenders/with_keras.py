@@ -10,7 +10,7 @@ os.environ["KERAS_BACKEND"] = "torch"
 import keras
 from keras import layers
 
-from benchmarks.tasks import CLASSES, MOMENTUM, RATE, Task
+from benchmarks.tasks import BLOCKS, CLASSES, HEADS, MOMENTUM, RATE, Task
 
 VERSION = f"Keras {keras.__version__} on PyTorch"
 VARIANTS = ("fit",)
@@ -27,9 +27,18 @@ def block(x: Any, filters: int, stride: int) -> Any:
     return layers.ReLU()(layers.Add()([y, short]))
 
 
+def encoded(x: Any) -> Any:
+    size = x.shape[-1]
+    y = layers.LayerNormalization(epsilon=1e-5)(x)
+    x = layers.Add()([x, layers.MultiHeadAttention(HEADS, size // HEADS)(y, y)])
+    y = layers.Dense(4 * size, "gelu")(layers.LayerNormalization(epsilon=1e-5)(x))
+    return layers.Add()([x, layers.Dense(size)(y)])
+
+
 def net(task: Task) -> Any:
     # Keras is at its best with channels last; the data are turned over before the clock starts.
-    x = start = keras.Input((*task.shape[1:], task.shape[0]) if len(task.shape) > 1 else task.shape)
+    shape = (*task.shape[1:], task.shape[0]) if len(task.shape) > 2 else task.shape
+    x = start = keras.Input(shape, dtype="int32" if task.words else "float32")
     if task.net == "mlp":
         for width in task.widths:
             x = layers.Dense(width, "relu")(x)
@@ -37,6 +46,12 @@ def net(task: Task) -> Any:
         for filters in (16, 32):
             x = layers.MaxPooling2D(2)(layers.Conv2D(filters, 3, 1, "same", activation="relu")(x))
         x = layers.Dense(128, "relu")(layers.Flatten()(x))
+    elif task.net == "lstm":
+        x = layers.LSTM(task.widths[1])(layers.Embedding(task.words, task.widths[0])(x))
+    elif task.net == "transformer":
+        for _ in range(BLOCKS):
+            x = encoded(x)
+        x = layers.GlobalAveragePooling1D()(layers.LayerNormalization(epsilon=1e-5)(x))
     else:
         x = layers.ReLU()(normalised(x, 16, 3, 1))
         for filters, stride in ((16, 1), (32, 2), (64, 2)):
@@ -56,7 +71,7 @@ class Contender:
         self.net.compile(optimizer, loss)
 
     def _last(self, x: Any) -> Any:
-        return x if x.ndim == 2 else x.transpose(0, 2, 3, 1)
+        return x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
 
     def train(self, x: Any, y: Any) -> Any:
         told = self.net.fit(self._last(x), y, batch_size=self.task.batch, epochs=1, verbose=0)

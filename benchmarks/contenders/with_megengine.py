@@ -14,7 +14,7 @@ from megengine.autodiff import GradManager
 from megengine.jit import trace
 from megengine.optimizer import SGD, Adam
 
-from benchmarks.tasks import CLASSES, MOMENTUM, RATE, Task
+from benchmarks.tasks import BLOCKS, CLASSES, HEADS, MOMENTUM, RATE, Task
 
 VERSION = f"MegEngine {megengine.__version__}"
 VARIANTS = ("eager", "trace")
@@ -47,7 +47,60 @@ class Block(M.Module):
         return F.relu(self.main(x) + self.short(x))
 
 
+class Last(M.Module):
+    def forward(self, read: Any) -> Any:
+        return read[0][-1]
+
+
+class TimeFirst(M.Module):
+    def forward(self, x: Any) -> Any:
+        return F.transpose(x, (1, 0, 2))
+
+
+class Mean(M.Module):
+    def forward(self, x: Any) -> Any:
+        return F.mean(x, axis=1)
+
+
+class Attention(M.Module):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.given, self.out = M.Linear(size, 3 * size), M.Linear(size, size)
+        self.size = size // HEADS
+
+    def forward(self, x: Any) -> Any:
+        rows, time, size = x.shape
+        given = self.given(x).reshape(rows, time, 3 * HEADS, self.size)
+        q, k, v = F.split(F.transpose(given, (0, 2, 1, 3)), 3, axis=1)
+        scores = F.matmul(q, k, transpose_b=True) * self.size**-0.5
+        mixed = F.transpose(F.matmul(F.softmax(scores, 3), v), (0, 2, 1, 3))
+        return self.out(mixed.reshape(rows, time, size))
+
+
+class Encoder(M.Module):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.looks = M.Sequential(M.LayerNorm(size), Attention(size))
+        self.inner = M.Sequential(
+            M.LayerNorm(size), M.Linear(size, 4 * size), M.GELU(), M.Linear(4 * size, size)
+        )
+
+    def forward(self, x: Any) -> Any:
+        x = x + self.looks(x)
+        return x + self.inner(x)
+
+
 def net(task: Task) -> Any:
+    if task.net == "lstm":
+        embedded, units = task.widths
+        return M.Sequential(
+            M.Embedding(task.words, embedded), TimeFirst(), M.LSTM(embedded, units), Last(),
+            M.Linear(units, CLASSES),
+        )  # fmt: skip
+    if task.net == "transformer":
+        size = task.shape[1]
+        blocks = (Encoder(size) for _ in range(BLOCKS))
+        return M.Sequential(*blocks, M.LayerNorm(size), Mean(), M.Linear(size, CLASSES))
     if task.net == "mlp":
         sizes = (task.size, *task.widths)
         hidden = (layer for a, b in pairwise(sizes) for layer in (M.Linear(a, b), M.ReLU()))

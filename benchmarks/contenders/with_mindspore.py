@@ -11,7 +11,7 @@ from mindspore import Tensor, nn
 from mindspore.dataset import NumpySlicesDataset
 from mindspore.train import Model
 
-from benchmarks.tasks import CLASSES, MOMENTUM, RATE, Task
+from benchmarks.tasks import BLOCKS, CLASSES, HEADS, MOMENTUM, RATE, Task
 
 VERSION = f"MindSpore {mindspore.__version__}"
 VARIANTS = ("eager", "graph", "fit")
@@ -20,6 +20,22 @@ VARIANTS = ("eager", "graph", "fit")
 def conv(inside: int, outside: int, size: int, stride: int = 1, *, bias: bool = False) -> Any:
     return nn.Conv2d(
         inside, outside, size, stride, "pad", padding=size // 2, has_bias=bias, weight_init="normal"
+    )
+
+
+class Last(nn.Cell):
+    def construct(self, read: Any) -> Any:
+        return read[0][:, -1]
+
+
+class Mean(nn.Cell):
+    def construct(self, x: Any) -> Any:
+        return x.mean(1)
+
+
+def encoder(size: int) -> Any:
+    return nn.TransformerEncoderLayer(
+        size, HEADS, 4 * size, 0.0, "gelu", batch_first=True, norm_first=True
     )
 
 
@@ -44,6 +60,16 @@ class Block(nn.Cell):
 
 
 def net(task: Task) -> Any:
+    if task.net == "lstm":
+        embedded, units = task.widths
+        return nn.SequentialCell(
+            nn.Embedding(task.words, embedded), nn.LSTM(embedded, units, batch_first=True), Last(),
+            nn.Dense(units, CLASSES),
+        )  # fmt: skip
+    if task.net == "transformer":
+        size = task.shape[1]
+        blocks = (encoder(size) for _ in range(BLOCKS))
+        return nn.SequentialCell(*blocks, nn.LayerNorm((size,)), Mean(), nn.Dense(size, CLASSES))
     if task.net == "mlp":
         sizes = (task.size, *task.widths)
         hidden = (layer for a, b in pairwise(sizes) for layer in (nn.Dense(a, b), nn.ReLU()))

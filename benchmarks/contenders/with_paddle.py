@@ -13,7 +13,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from benchmarks.tasks import CLASSES, MOMENTUM, RATE, Task
+from benchmarks.tasks import BLOCKS, CLASSES, HEADS, MOMENTUM, RATE, Task
 
 VERSION = f"PaddlePaddle {paddle.__version__}"
 VARIANTS = ("eager", "eager-threads", "to_static-threads", "static-threads", "fit")
@@ -37,7 +37,31 @@ class Block(nn.Layer):
         return F.relu(self.main(x) + self.short(x))
 
 
+class Last(nn.Layer):
+    def forward(self, read: Any) -> Any:
+        return read[0][:, -1]
+
+
+class Pooled(nn.Layer):
+    def forward(self, x: Any) -> Any:
+        return x.mean(1)
+
+
+def encoder(size: int) -> Any:
+    return nn.TransformerEncoderLayer(size, HEADS, 4 * size, 0.0, "gelu", normalize_before=True)
+
+
 def net(task: Task) -> Any:
+    if task.net == "lstm":
+        embedded, units = task.widths
+        return nn.Sequential(
+            nn.Embedding(task.words, embedded), nn.LSTM(embedded, units), Last(),
+            nn.Linear(units, CLASSES),
+        )  # fmt: skip
+    if task.net == "transformer":
+        size = task.shape[1]
+        blocks = (encoder(size) for _ in range(BLOCKS))
+        return nn.Sequential(*blocks, nn.LayerNorm(size), Pooled(), nn.Linear(size, CLASSES))
     if task.net == "mlp":
         sizes = (task.size, *task.widths)
         hidden = (layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU()))
@@ -101,7 +125,7 @@ class Static:
         program = paddle.static.Program()
         with paddle.static.program_guard(program, begin), paddle.utils.unique_name.guard():
             built = net(task)
-            x = paddle.static.data("x", [None, *task.shape], "float32")
+            x = paddle.static.data("x", [None, *task.shape], "int64" if task.words else "float32")
             if not training:
                 built.eval()
                 return program, built(x)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.tasks import CLASSES, MOMENTUM, RATE, Task
+from benchmarks.tasks import BLOCKS, CLASSES, HEADS, MOMENTUM, RATE, Task
 
 VERSION = f"PyTorch {torch.__version__}"
 VARIANTS = ("eager",)
@@ -33,7 +33,33 @@ class Block(nn.Module):
         return F.relu(self.main(x) + self.short(x))
 
 
+class Last(nn.Module):
+    def forward(self, read: Any) -> Any:
+        return read[0][:, -1]
+
+
+class Pooled(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x.mean(1)
+
+
+def encoder(size: int) -> nn.Module:
+    return nn.TransformerEncoderLayer(
+        size, HEADS, 4 * size, 0.0, "gelu", batch_first=True, norm_first=True
+    )
+
+
 def net(task: Task) -> nn.Module:
+    if task.net == "lstm":
+        embedded, units = task.widths
+        return nn.Sequential(
+            nn.Embedding(task.words, embedded), nn.LSTM(embedded, units, batch_first=True), Last(),
+            nn.Linear(units, CLASSES),
+        )  # fmt: skip
+    if task.net == "transformer":
+        size = task.shape[1]
+        blocks = (encoder(size) for _ in range(BLOCKS))
+        return nn.Sequential(*blocks, nn.LayerNorm(size), Pooled(), nn.Linear(size, CLASSES))
     if task.net == "mlp":
         sizes = (task.size, *task.widths)
         hidden = (layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import unifw as uf
-from benchmarks.tasks import CLASSES, MOMENTUM, RATE, Task
+from benchmarks.tasks import BLOCKS, CLASSES, HEADS, MOMENTUM, RATE, Task
 from unifw import layers as L
 from unifw import registry
 
@@ -21,8 +21,14 @@ def block(x: Any, filters: int, stride: int) -> Any:
     return L.ReLU()(L.Add()(y, short))
 
 
+def encoded(x: Any) -> Any:
+    size = x.shape[1]
+    x = L.Add()(x, L.MultiHeadAttention(HEADS)(L.LayerNorm()(x)))
+    return L.Add()(x, L.Dense(size)(L.GELU()(L.Dense(4 * size)(L.LayerNorm()(x)))))
+
+
 def net(task: Task) -> uf.Graph:
-    x = start = uf.Input(task.shape)
+    x = start = uf.Input(task.shape, "int" if task.words else "float")
     if task.net == "mlp":
         for width in task.widths:
             x = L.ReLU()(L.Dense(width)(x))
@@ -30,6 +36,12 @@ def net(task: Task) -> uf.Graph:
         for filters in (16, 32):
             x = L.MaxPool2D(2)(L.ReLU()(L.Conv2D(filters, 3, padding=1)(x)))
         x = L.ReLU()(L.Dense(128)(L.Flatten()(x)))
+    elif task.net == "lstm":
+        x = L.LSTM(task.widths[1])(L.Embedding(task.words, task.widths[0])(x))
+    elif task.net == "transformer":
+        for _ in range(BLOCKS):
+            x = encoded(x)
+        x = L.GlobalAvgPool()(L.Permute((2, 1))(L.LayerNorm()(x)))
     else:
         x = L.ReLU()(normalised(x, 16, 3, 1))
         for filters, stride in ((16, 1), (32, 2), (64, 2)):

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from unifw.errors import DataError
 from unifw.randomness import shuffled
 from unifw.spec.graph import Graph
-from unifw.spec.layers import Embedding
 from unifw.spec.losses import BinaryCrossEntropy, CrossEntropy, Loss
 
 __all__ = [
@@ -96,7 +95,7 @@ def check_inputs(graph: Graph, x: Any) -> tuple[Array, ...]:
             raise DataError(_shape_message(label, array.shape, node.shape))
         if node.dtype == "int":
             arrays.append(_whole(label, array))
-            _in_range(label, arrays[-1], index_limit(graph, node.name), "indices")
+            _in_range(label, arrays[-1], index_limit(graph, node.name), "values")
         else:
             arrays.append(_finite(label, array))
     _same_length([(node.name, a) for node, a in zip(graph.inputs, arrays, strict=True)])
@@ -270,19 +269,21 @@ def _whole(label: str, array: Array) -> Array:
 
 
 def index_limit(graph: Graph, source: str) -> int:
-    """Return below which number the values of an integer input must stay: its smallest table's rows.
+    """Return below which number the values of an integer input must stay.
 
-    Without a table on its way, the largest 32-bit number: what every framework can hold.
+    That is the smallest limit of the layers it reaches (a table's rows, a series' length); without one, the
+    largest 32-bit number: what every framework can hold.
     """
     reach = {source}
     limit = int(np.iinfo(np.int32).max)
     for placed in graph:
-        if not reach & set(placed.sources):
-            continue
-        if isinstance(placed.layer, Embedding):
-            limit = min(limit, placed.layer.num_embeddings)
-        elif placed.dtype == "int":
-            reach.add(placed.name)
+        for place, read in enumerate(placed.sources):
+            if read not in reach:
+                continue
+            own = placed.layer.index_limit(place, *placed.in_shapes)
+            limit = limit if own is None else min(limit, own)
+            if placed.dtype == "int":
+                reach.add(placed.name)
     return limit
 
 

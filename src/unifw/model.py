@@ -117,6 +117,13 @@ class Model:
             seed=check.count("seed", seed, least=0),
             loss_weights=_loss_weights(net, losses, loss_weights),
         )
+        if self._options.optimizer.full_batch and net.constraints:
+            names = ", ".join(net.constraints)
+            message = (
+                f"{self._options.optimizer!r} moves all weights together along a line, which would break the "
+                f"constraints on {names}; take another optimizer"
+            )
+            raise SpecError(message)
         self._options.optimizer.places([n for n, part in net.parts.items() if part.trainable])
         self._backend = registry.backend(backend)
         first = initial(net, seed) if weights is None else check_weights(net, weights)

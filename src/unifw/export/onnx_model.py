@@ -71,13 +71,13 @@ def _named_outputs(writer: Writer, graph: Graph, values: Mapping[str, str]) -> l
 def _rename(writer: Writer, old: str, new: str) -> None:
     for node in writer.nodes:
         node["inputs"] = [new if name == old else name for name in node["inputs"]]
-        node["output"] = new if node["output"] == old else node["output"]
+        node["outputs"] = [new if name == old else name for name in node["outputs"]]
 
 
 def _node(node: dict[str, Any]) -> onnx.NodeProto:
     return helper.make_node(
-        node["kind"], node["inputs"], [node["output"]],
-        name=f"{node['layer']}/{node['output'].rpartition('/')[2]}", **node["attributes"],
+        node["kind"], node["inputs"], node["outputs"],
+        name=f"{node['layer']}/{node['outputs'][0].rpartition('/')[2]}", **node["attributes"],
     )  # fmt: skip
 
 

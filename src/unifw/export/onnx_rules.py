@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from unifw.export.onnx_functional import by_formula
+from unifw.export.onnx_recurrent import gru, lstm, simple_rnn
 from unifw.export.onnx_writer import Writer
 from unifw.formulas.table import formulas
 from unifw.rules import Rules
@@ -122,6 +123,13 @@ def layer_norm(w: Writer, placed: Placed, inputs: list[str]) -> str:
 def dropout(w: Writer, placed: Placed, inputs: list[str]) -> str:
     del w, placed  # nothing is dropped outside training
     return inputs[0]
+
+
+# ------------------------------------------------------------------------ recurrence
+
+rules(L.SimpleRNN)(simple_rnn)
+rules(L.LSTM)(lstm)
+rules(L.GRU)(gru)
 
 
 # ------------------------------------------------------------------------ moving and joining

@@ -36,18 +36,32 @@ class Writer:
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add a node and return the name of its output."""
+        (output,) = self.node(kind, inputs, 1, **attributes)
+        return output
+
+    def node(
+        self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any
+    ) -> tuple[str, ...]:
+        """Add a node and return the names of so many outputs; an input named ``""`` is left out."""
         number = sum(1 for node in self.nodes if node["layer"] == self.layer)
-        output = f"{self.layer}/{kind}" + (f"_{number}" if number else "")
+        name = f"{self.layer}/{kind}" + (f"_{number}" if number else "")
+        names = (name, *(f"{name}.{place}" for place in range(1, outputs)))
         self.nodes.append(
-            {"layer": self.layer, "kind": kind, "inputs": list(inputs), "output": output,
+            {"layer": self.layer, "kind": kind, "inputs": list(inputs), "outputs": list(names),
              "attributes": attributes}
         )  # fmt: skip
-        return output
+        return names
 
     def weight(self, placed: Placed, part: str) -> str:
         """Return the name of a weight of a layer, storing it."""
         full = placed.weights[part]
         self.constants[full] = _floats(self.weights[full])
+        return full
+
+    def derived(self, placed: Placed, name: str, value: Array) -> str:
+        """Store what is made of a layer's weights, once for all that share them; return its name."""
+        full = f"{placed.owner}.{name}"
+        self.constants[full] = _floats(value)
         return full
 
     def constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:

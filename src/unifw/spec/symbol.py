@@ -73,15 +73,14 @@ def connect(layer: Layer, inputs: tuple[Any, ...]) -> Symbol:
     least, most = layer.arity
     if len(inputs) < least or (most is not None and len(inputs) > most):
         wants = f"{least}" if most == least else f"at least {least}"
+        wants = wants if most in (None, least) else f"{least} to {most}"
         message = f"{layer!r} takes {wants} input(s), got {len(inputs)}"
         raise SpecError(message)
-    alike = isinstance(layer.takes, str)
-    takes = (layer.takes,) * len(inputs) if isinstance(layer.takes, str) else layer.takes
-    for given, dtype in zip(inputs, takes, strict=False):
+    for given, dtype in zip(inputs, layer.reads(len(inputs)), strict=True):
         if dtype not in ("any", given.dtype):
             message = f"{layer!r} takes {dtype} input, got {given!r}; {_mend(dtype)}"
             raise SpecError(message)
-    if alike and len({given.dtype for given in inputs}) > 1:
+    if layer.takes == "any" and len({given.dtype for given in inputs}) > 1:
         message = f"{layer!r} joins int and float inputs; pass the ints through an Embedding first"
         raise SpecError(message)
     try:

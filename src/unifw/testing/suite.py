@@ -31,6 +31,7 @@ from unifw.testing.cases import (
     LayerCase,
     LossCase,
 )
+from unifw.testing.cases.texts import TEXTS, text
 from unifw.testing.compare import (
     ISOLATED,
     REFERENCE,
@@ -52,6 +53,7 @@ from unifw.weights import initial
 FORWARD, GRADIENT, CURVE = 1e-5, 1e-4, 1e-4
 ZOO_CURVE, ZOO_MOVED = 1e-3, 0.1
 STEPS = 100
+TEXT_STEPS = 50
 CROSS_ENTROPY = losses.CrossEntropy()
 MSE = (losses.MSE(),)
 
@@ -167,6 +169,18 @@ def test_curve_of_the_zoo(backend: str, case: ZooCase) -> None:
     for name, moved in wanted.items():
         most = max(float(np.abs(moved).max()), 1e-5)
         assert np.abs(found[name] - moved).max() <= ZOO_MOVED * most, name
+
+
+@pytest.mark.parametrize("net", TEXTS)
+def test_curve_of_nets_that_read_texts(backend: str, net: str) -> None:
+    graph, data, first, curves = TEXTS[net], text(320), initial(TEXTS[net], 0), []
+    for name, dtype in ((backend, "float32"), REFERENCE):
+        adam = optimizers.Adam(0.003)
+        with opened(name, graph, (CROSS_ENTROPY,), adam, weights=first, dtype=dtype) as session:
+            curves.append(curve(session, data.cast(dtype), TEXT_STEPS, 32))
+    found, wanted = curves
+    assert wanted[-5:].mean() < wanted[:5].mean() - 0.1  # it learns
+    assert float(np.max(np.abs(found - wanted) / wanted)) <= CURVE
 
 
 # ------------------------------------------------------------------------ layers, by formulas

@@ -386,7 +386,7 @@ rules(L.GELU)(activation(_gelu))
 rules(L.SiLU)(activation(lambda layer, x: F.silu(x)))
 rules(L.Sigmoid)(activation(lambda layer, x: F.sigmoid(x)))
 rules(L.Tanh)(activation(lambda layer, x: F.tanh(x)))
-rules(L.Softmax)(activation(lambda layer, x: F.softmax(x, layer.axis)))
+rules(L.Softmax)(activation(lambda layer, x: FUNCTIONAL.softmax(x, layer.axis)))
 rules(L.LogSoftmax)(activation(lambda layer, x: F.logsoftmax(x, layer.axis)))
 
 

@@ -11,9 +11,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import mindspore
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 
+from unifw.backends.mindspore import recurrent
 from unifw.backends.mindspore.functional import FUNCTIONAL, put_around
 from unifw.formulas.functional import Formula
 from unifw.formulas.table import formulas
@@ -422,6 +424,14 @@ def _by_formula(formula: Formula) -> type[Rule]:
             return self.applied(inputs, self.parts)
 
     return ByFormula
+
+
+@rules(L.LSTM)
+def lstm(placed: Placed, parts: Parts, *, training: bool) -> nn.Cell:
+    """Make the cell that knows the CPU's operation, or on other devices that of the formula."""
+    own = mindspore.get_context("device_target") == "CPU"
+    kind = recurrent.LSTM if own else _by_formula(formulas.find(placed.layer))
+    return kind(placed, parts, training=training)
 
 
 rules.adopt(formulas, _by_formula)

@@ -15,6 +15,7 @@ from paddle.autograd import PyLayer
 
 from unifw.backends.eager import Call, Forward, activation, by_formula
 from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.backends.paddle.recurrent import by_kernel
 from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
@@ -291,6 +292,14 @@ rules(L.Sigmoid)(activation(lambda layer, x: F.sigmoid(x)))
 rules(L.Tanh)(activation(lambda layer, x: paddle.tanh(x)))
 rules(L.Softmax)(activation(lambda layer, x: F.softmax(x, layer.axis)))
 rules(L.LogSoftmax)(activation(lambda layer, x: log_softmax(x, layer.axis)))
+
+
+# ------------------------------------------------------------------------ recurrence
+
+
+@rules(L.SimpleRNN, L.LSTM, L.GRU)
+def recurrent(placed: Placed) -> Forward:
+    return by_kernel(placed, by_formula(FUNCTIONAL)(formulas.find(placed.layer))(placed))
 
 
 # ------------------------------------------------------------------------ all the rest

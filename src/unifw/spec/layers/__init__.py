@@ -17,6 +17,11 @@ from unifw.spec.layers.activation import (
     Softmax,
     Tanh,
 )
+from unifw.spec.layers.attention import (
+    MultiHeadAttention,
+    PositionalEmbedding,
+    SinusoidalPositions,
+)
 from unifw.spec.layers.base import Layer, Part
 from unifw.spec.layers.conv import Conv1D, Conv2D
 from unifw.spec.layers.dense import Dense, Embedding
@@ -30,12 +35,15 @@ from unifw.spec.layers.pool import (
     MaxPool1D,
     MaxPool2D,
 )
+from unifw.spec.layers.recurrent import GRU, LSTM, SimpleRNN
 from unifw.spec.layers.reshape import Flatten, Pad, Permute, Reshape
 
 __all__ = [
     "CATALOGUE",
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
     "Add",
     "AvgPool1D",
     "AvgPool2D",
@@ -56,14 +64,18 @@ __all__ = [
     "MaxPool1D",
     "MaxPool2D",
     "Mish",
+    "MultiHeadAttention",
     "Multiply",
     "Pad",
     "Part",
     "Permute",
+    "PositionalEmbedding",
     "ReLU",
     "Reshape",
     "SiLU",
     "Sigmoid",
+    "SimpleRNN",
+    "SinusoidalPositions",
     "Softmax",
     "Tanh",
 ]
@@ -85,6 +97,12 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             BatchNorm,
             LayerNorm,
             Dropout,
+            SimpleRNN,
+            LSTM,
+            GRU,
+            MultiHeadAttention,
+            PositionalEmbedding,
+            SinusoidalPositions,
             Flatten,
             Reshape,
             Permute,

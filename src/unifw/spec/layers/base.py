@@ -70,6 +70,15 @@ class Layer(Value):
         del shapes
         return {}
 
+    def reads(self, count: int) -> tuple[str, ...]:
+        """Return the dtype of each of so many inputs: ``"float"``, ``"int"`` or ``"any"``."""
+        return (self.takes,) * count if isinstance(self.takes, str) else self.takes[:count]
+
+    def index_limit(self, place: int, *shapes: Shape) -> int | None:
+        """Return below which number the whole numbers of an input must stay; ``None`` for any."""
+        del place, shapes
+        return None
+
     def __call__(self, *inputs: Any) -> Symbol:
         return connect(self, inputs)
 

@@ -98,6 +98,10 @@ class Embedding(Weighted):
     def out_shape(self, *shapes: Shape) -> Shape:
         return (*shapes[0], self.embedding_dim)
 
+    def index_limit(self, place: int, *shapes: Shape) -> int | None:
+        del place, shapes
+        return self.num_embeddings
+
     def parts(self, *shapes: Shape) -> dict[str, Part]:
         del shapes
         size = (self.num_embeddings, self.embedding_dim)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unifw import demo, losses
 from unifw import layers as L
-from unifw.testing.cases import activations, basic
+from unifw.testing.cases import activations, attention, basic, recurrent
 from unifw.testing.cases.kinds import ROWS, LayerCase, LossCase
 from unifw.testing.cases.optimizers import OPTIMIZERS, WHOLE_DATA
 
@@ -20,7 +20,12 @@ __all__ = [
     "LossCase",
 ]
 
-LAYERS: tuple[LayerCase, ...] = (*basic.CASES, *activations.CASES)
+LAYERS: tuple[LayerCase, ...] = (
+    *basic.CASES,
+    *activations.CASES,
+    *recurrent.CASES,
+    *attention.CASES,
+)
 
 LOSSES: tuple[LossCase, ...] = (
     LossCase("cross-entropy", losses.CrossEntropy(), (4,), "int64"),

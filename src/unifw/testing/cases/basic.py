@@ -92,6 +92,8 @@ CASES: tuple[LayerCase, ...] = (
     unary("softmax-axis", L.Softmax(1), IMAGE),
     unary("log-softmax", L.LogSoftmax(), (6, 4)),
     unary("softmax-large", L.Softmax(), (6, 4), "large"),
+    unary("softmax-low", L.Softmax(), (6, 4), "low"),
+    unary("log-softmax-low", L.LogSoftmax(), (6, 4), "low"),
     unary("log-softmax-large", L.LogSoftmax(), (6, 4), "large"),
     unary("log-softmax-axis", L.LogSoftmax(2), IMAGE),
 )

@@ -25,6 +25,8 @@ Shape = tuple[int, ...]
 
 # Rows in every batch of the small cases; not a divisor of anything.
 ROWS = 5
+# The kinds of values that are whole numbers, and have no gradient.
+WHOLE = ("indices", "lengths", "mask")
 
 
 @dataclass(frozen=True)
@@ -39,21 +41,33 @@ class LayerCase:
         The layer.
     shapes : tuple of shapes
         Of its inputs, without the batch axis.
-    values : {"normal", "large", "ties", "zeros", "indices"}
-        What the inputs hold: normal numbers, a hundred times them, few different ones (as in real
-        images), normal numbers with exact zeros among them, or indices below 7.
+    values : str, or one for each input
+        What the inputs hold. ``"normal"`` numbers; ``"large"``, a hundred times them; ``"low"``, far below 0;
+        ``"ties"``, few different ones (as in real images); ``"zeros"``, exact ones among normal numbers. Whole
+        numbers: ``"indices"`` below 7; ``"lengths"`` up to that of the first input (all of it, 1 and 0 among
+        them); ``"mask"``, ones and zeros.
     """
 
     name: str
     layer: Layer
     shapes: tuple[Shape, ...]
-    values: str = "normal"
+    values: str | tuple[str, ...] = "normal"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each input holds."""
+        one = isinstance(self.values, str)
+        return (self.values,) * len(self.shapes) if one else self.values  # type: ignore[return-value]
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether any input has a gradient."""
+        return not all(kind in WHOLE for kind in self.kinds)
 
     @cached_property
     def graph(self) -> Graph:
         """The layer alone in a net."""
-        dtype = "int" if self.values == "indices" else "float"
-        inputs = [Input(shape, dtype) for shape in self.shapes]
+        inputs = [Input(s, _dtype(kind)) for s, kind in zip(self.shapes, self.kinds, strict=True)]
         return Graph(inputs, self.layer(*inputs), self.name)
 
     @cached_property
@@ -63,24 +77,32 @@ class LayerCase:
         A probe adds a table of zeros, looked up by position, so the input's values stay exactly what
         they are (ties stay ties), and each row and position has a weight of its own.
         """
-        if self.values == "indices":
+        if not self.is_probed:
             return self.graph
         inputs, probed = [], []
-        for number, shape in enumerate(self.shapes):
-            x, at = Input(shape), Input(shape, "int")
-            inputs += [x, at]
-            probed.append(L.Add()(x, _probe(f"probe_{number}", shape)(at)))
+        for number, (shape, kind) in enumerate(zip(self.shapes, self.kinds, strict=True)):
+            x, at = Input(shape, _dtype(kind)), Input(shape, "int")
+            inputs += [x] if kind in WHOLE else [x, at]
+            seen = x if kind in WHOLE else L.Add()(x, _probe(f"probe_{number}", shape)(at))
+            probed.append(seen)
         return Graph(inputs, self.layer(*probed), self.name)
 
     def inputs(self) -> tuple[Array, ...]:
         """Return ROWS rows for each input."""
-        return tuple(drawn(self.values, shape, self.name, i) for i, shape in enumerate(self.shapes))
+        return tuple(
+            lengths_of(self.shapes[0][0], shape)
+            if kind == "lengths"
+            else drawn(kind, shape, self.name, i)
+            for i, (shape, kind) in enumerate(zip(self.shapes, self.kinds, strict=True))
+        )
 
     def probed_inputs(self) -> tuple[Array, ...]:
         """Return the inputs, each followed by the positions for its probe."""
-        if self.values == "indices":
-            return self.inputs()
-        return tuple(array for x in self.inputs() for array in (x, _positions(x.shape)))
+        return tuple(
+            array
+            for x, kind in zip(self.inputs(), self.kinds, strict=True)
+            for array in ((x,) if kind in WHOLE else (x, _positions(x.shape)))
+        )
 
 
 @dataclass(frozen=True)
@@ -144,13 +166,27 @@ def _positions(shape: Shape) -> Array:
     return np.arange(prod(shape), dtype=np.int64).reshape(shape)
 
 
+def _dtype(kind: str) -> str:
+    return "int" if kind in WHOLE else "float"
+
+
+def lengths_of(time: int, shape: Shape) -> Array:
+    """Return lengths of ROWS series: all of it, 1, in between, none, and one less than all."""
+    lengths = np.array([time, 1, (time + 1) // 2, 0, time - 1], dtype=np.int64)
+    return lengths.reshape(ROWS, *shape)
+
+
 def drawn(values: str, shape: Shape, *key: object) -> Array:
     draw = random_state("case", *key)
     size = (ROWS, *shape)
     if values == "indices":
         return draw.randint(0, 7, size).astype(np.int64)
+    if values == "mask":
+        return (draw.random_sample(size) < 0.6).astype(np.int64)
     if values == "large":
         return (draw.standard_normal(size) * 100).astype(np.float32)
+    if values == "low":
+        return (draw.standard_normal(size) - 300).astype(np.float32)
     if values == "ties":
         return draw.randint(-2, 3, size).astype(np.float32)
     x = draw.standard_normal(size).astype(np.float32)

@@ -1,0 +1,93 @@
+"""Recurrent layers as Paddle's own kernel, on CPU, eagerly.
+
+Unrolled, an LSTM of 60 steps takes ten times as long (paddle 3.3). The kernel is public only in ``nn.LSTM``,
+``nn.GRU`` and ``nn.SimpleRNN``, which hold weights of their own: ours are copied in before each pass, and the
+gradients handed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import paddle
+from paddle import nn
+from paddle.autograd import PyLayer
+
+from unifw.backends.eager import Call, Forward
+from unifw.spec import layers as L
+from unifw.spec.graph import Placed
+
+__all__ = ["by_kernel"]
+
+
+class Kernel(PyLayer):
+    """The pass of a net whose weights are given: ``(net, x, lengths, sequences, *weights) -> outputs``."""
+
+    @staticmethod
+    def forward(ctx: Any, net: Any, x: Any, lengths: Any, sequences: Any, *weights: Any) -> Any:
+        given = [t for t in (x, lengths, *weights) if t is not None]
+        for own, weight in zip(net.parameters(), weights, strict=True):
+            own.set_value(weight)
+        x = x.detach()
+        x.stop_gradient = False
+        with paddle.enable_grad():
+            y, last = net(x, None, lengths)
+            if not sequences:
+                # Of the last layer: (directions, n, units), side by side.
+                last = last[0] if isinstance(last, tuple) else last
+                y = paddle.concat(list(last[-net.num_directions :]), 1)
+        ctx.kept = (net.parameters(), given, x, y)
+        return y.detach()
+
+    @staticmethod
+    def backward(ctx: Any, dy: Any) -> Any:
+        owns, given, x, y = ctx.kept
+        # The kernel fails where any gradient is left out (paddle 3.3); what takes none must get None.
+        to_x, *to_weights = paddle.grad([y], [x, *owns], [dy])
+        found = [to_x, *([None] * (len(given) - 1 - len(owns))), *to_weights]
+        pairs = zip(given, found, strict=True)
+        return tuple([None if tensor.stop_gradient else grad for tensor, grad in pairs])
+
+
+def by_kernel(placed: Placed, formula: Forward) -> Forward:
+    """Return the rule of a recurrent layer; where the kernel does not serve, that of its formula."""
+    layer = placed.layer
+    # Lengths and one direction, backwards, do not go together in the kernel.
+    if paddle.get_device() != "cpu" or (layer.reverse and len(placed.in_shapes) > 1):
+        return formula
+    net = _net(placed)
+
+    def forward(call: Call) -> Any:
+        if not paddle.in_dynamic_mode():
+            return formula(call)
+        x = call.x.flip([1]) if layer.reverse else call.x
+        lengths = call.inputs[1].reshape([-1]).astype("int32") if len(call.inputs) > 1 else None
+        y = Kernel.apply(net, x, lengths, layer.return_sequences, *_packed(layer, call.weights))
+        return y.flip([1]) if layer.reverse and layer.return_sequences else y
+
+    return forward
+
+
+def _net(placed: Placed) -> Any:
+    layer = placed.layer
+    kinds: dict[type, Any] = {L.SimpleRNN: nn.SimpleRNN, L.LSTM: nn.LSTM, L.GRU: nn.GRU}
+    more = {"activation": layer.activation} if isinstance(layer, L.SimpleRNN) else {}
+    direction = "bidirect" if layer.bidirectional else "forward"
+    size = placed.in_shape[1]
+    return kinds[type(layer)](size, layer.units, layer.layers, direction, **more)
+
+
+def _packed(layer: Any, weights: Mapping[str, Any]) -> list[Any]:
+    """Return the weights as the kernel wants them: gates first, and two biases for each direction."""
+    found = []
+    for readings in layer.stack:
+        for suffix, _ in readings:
+            found += [weights[name + suffix].T for name in ("weight", "recurrent_weight")]
+            zeros = paddle.zeros([layer.gates * layer.units])
+            found.append(weights["bias" + suffix] if layer.bias else zeros)
+            second = weights.get("recurrent_bias" + suffix)
+            if second is not None:
+                zeros = paddle.concat([zeros[layer.units :], second])
+            found.append(zeros)
+    return found
