@@ -118,6 +118,26 @@ def layer_norm(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("Add", w.op("Mul", y, w.weight(placed, "weight")), w.weight(placed, "bias"))
 
 
+@rules(L.GroupNorm, L.InstanceNorm)
+def group_norm(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    # A group is an instance of a longer channel; the operator GroupNormalization is of opset 21.
+    layer, (channels, *spatial) = placed.layer, placed.in_shape
+    groups = layer.groups if isinstance(layer, L.GroupNorm) else channels
+    if groups == channels and layer.affine and spatial:
+        parts = [w.weight(placed, part) for part in placed.parts]
+        return w.op("InstanceNormalization", *inputs, *parts, epsilon=layer.epsilon)
+    rows = w.op("Reshape", *inputs, w.ints("rows", (0, groups, -1)))
+    plain = (w.constant("ones", np.ones(groups)), w.constant("zeros", np.zeros(groups)))
+    y = w.op("InstanceNormalization", rows, *plain, epsilon=layer.epsilon)
+    y = w.op("Reshape", y, w.ints("shape", (0, *placed.out_shape)))
+    if not layer.affine:
+        return y
+    # The weights are stored as they are, and their axes given in the file, so that names match.
+    shape = w.ints("per_channel", (channels, *(1 for _ in spatial)))
+    weight, bias = (w.op("Reshape", w.weight(placed, part), shape) for part in ("weight", "bias"))
+    return w.op("Add", w.op("Mul", y, weight), bias)
+
+
 @rules(L.Dropout)
 def dropout(w: Writer, placed: Placed, inputs: list[str]) -> str:
     del w, placed  # nothing is dropped outside training

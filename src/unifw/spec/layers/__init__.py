@@ -21,7 +21,14 @@ from unifw.spec.layers.base import Layer, Part
 from unifw.spec.layers.conv import Conv1D, Conv2D
 from unifw.spec.layers.dense import Dense, Embedding
 from unifw.spec.layers.merge import Add, Concatenate, Multiply
-from unifw.spec.layers.norm import BatchNorm, Dropout, LayerNorm
+from unifw.spec.layers.norm import (
+    BatchNorm,
+    Dropout,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    RMSNorm,
+)
 from unifw.spec.layers.pool import (
     AvgPool1D,
     AvgPool2D,
@@ -49,6 +56,8 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool",
     "GlobalMaxPool",
+    "GroupNorm",
+    "InstanceNorm",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -60,6 +69,7 @@ __all__ = [
     "Pad",
     "Part",
     "Permute",
+    "RMSNorm",
     "ReLU",
     "Reshape",
     "SiLU",
@@ -84,6 +94,9 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             GlobalMaxPool,
             BatchNorm,
             LayerNorm,
+            RMSNorm,
+            GroupNorm,
+            InstanceNorm,
             Dropout,
             Flatten,
             Reshape,
