@@ -62,14 +62,19 @@ def conv(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("Conv", *inputs, *parts, group=layer.groups, dilations=dilations, **_window(placed))
 
 
-@rules(L.MaxPool1D, L.MaxPool2D)
+@rules(L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)
 def max_pool(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("MaxPool", *inputs, **_window(placed))
 
 
-@rules(L.AvgPool1D, L.AvgPool2D)
+@rules(L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)
 def avg_pool(w: Writer, placed: Placed, inputs: list[str]) -> str:
-    return w.op("AveragePool", *inputs, count_include_pad=0, **_window(placed))
+    # All padding is written out, as the operator's own ceil_mode has meant different things; and it is never
+    # counted: from opset 19 on, ONNX Runtime 1.23 takes what is after an axis to be as much as before it then,
+    # and it makes an operator Pad in front part of the pool.
+    y = w.op("AveragePool", *inputs, count_include_pad=0, **_window(placed))
+    share = placed.layer.share(placed.in_shape[1:])
+    return y if share is None else w.op("Mul", y, w.constant("share", share[None, None]))
 
 
 @rules(L.GlobalAvgPool)

@@ -61,7 +61,10 @@ class MegEngineFunctional:
         return F.concat(list(xs), axis)
 
     def cut(self, x: Any, axis: int, start: int, stop: int, step: int) -> Any:
-        return x[(slice(None),) * axis + (slice(start, stop, step),)]
+        # A slice that is not contiguous, such as x[:, 4:8], plus or times what is stretched over its rows, a
+        # bias of shape (4,), reads the wrong numbers (megengine 1.13; F.copy and reshape do not help). A
+        # product with a number lays the slice out anew.
+        return x[(slice(None),) * axis + (slice(start, stop, step),)] * 1
 
     def pad(self, x: Any, pads: tuple[tuple[int, int], ...], value: float) -> Any:
         sides = ((0, 0),) * (x.ndim - len(pads)) + tuple(pads)

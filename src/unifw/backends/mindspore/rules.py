@@ -166,22 +166,16 @@ class AvgPool(Windowed):
         del parts, training
         self.place(placed)
         self.pool = ops.AvgPool(self.kernel, self.stride, "valid")
-        # Padding is not counted: each mean of a whole window becomes one of what lies inside.
-        window = placed.layer.window
-        counts = np.ones(1)
-        axes = zip(placed.in_shape[1:], window.pads(placed.in_shape[1:]), strict=True)
-        for axis, (size, (before, after)) in enumerate(axes):
-            inside = np.pad(np.ones(size), (before, after))
-            starts = range(0, len(inside) - window.kernel[axis] + 1, window.stride[axis])
-            row = np.array([inside[i : i + window.kernel[axis]].sum() for i in starts])
-            counts = np.multiply.outer(counts, row)
-        share = math.prod(window.kernel) / counts[None]
+        # Each mean of a whole window becomes one of what counts in it.
+        layer = placed.layer
+        share = math.prod(layer.pool_size) / layer.divisor(placed.in_shape[1:])[None]
+        self.is_whole = bool((share == 1).all())
         self.share = Tensor(share.astype(np.float32))
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         y = self.pool(self.padded(inputs[0], 0.0))
         y = ops.reshape(y, self.shape) if self.is_series else y
-        return y * self.share if self.is_padded else y
+        return y if self.is_whole else y * self.share
 
 
 @rules(L.GlobalAvgPool)

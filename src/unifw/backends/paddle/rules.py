@@ -6,7 +6,7 @@ A rule is called once per node with its ``Placed`` and returns a function of a `
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import paddle
@@ -110,8 +110,24 @@ def conv(placed: Placed) -> Forward:
     return forward
 
 
-@rules(L.MaxPool1D, L.MaxPool2D, L.AvgPool1D, L.AvgPool2D)
-def pool(placed: Placed) -> Forward:
+@rules(L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)
+def max_pool(placed: Placed) -> Forward:
+    return _pool(placed, F.max_pool3d if placed.layer.axes == 3 else F.max_pool2d)
+
+
+@rules(L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)
+def avg_pool(placed: Placed) -> Forward:
+    # Padding is never counted: the pool would take what is after an axis to be as much as before it
+    # (paddle 3.3).
+    pool = _pool(placed, F.avg_pool3d if placed.layer.axes == 3 else F.avg_pool2d)
+    share = placed.layer.share(placed.in_shape[1:])
+    if share is None:
+        return pool
+    factor = FUNCTIONAL.constant(share[None, None])
+    return lambda call: pool(call) * factor
+
+
+def _pool(placed: Placed, function: Callable[..., Any]) -> Forward:
     window = placed.layer.window
     settings = {
         "kernel_size": _image(window.kernel, 1),
@@ -119,8 +135,6 @@ def pool(placed: Placed) -> Forward:
         "padding": _sides(window.pads(placed.in_shape[1:])),
     }
     series = placed.layer.axes == 1
-    largest = isinstance(placed.layer, (L.MaxPool1D, L.MaxPool2D))
-    function = F.max_pool2d if largest else F.avg_pool2d
 
     def forward(call: Call) -> Any:
         y = function(_as_image(call.x), **settings)

@@ -17,6 +17,14 @@ from unifw.spec.layers.activation import (
     Softmax,
     Tanh,
 )
+from unifw.spec.layers.adaptive import (
+    AdaptiveAvgPool1D,
+    AdaptiveAvgPool2D,
+    AdaptiveAvgPool3D,
+    AdaptiveMaxPool1D,
+    AdaptiveMaxPool2D,
+    AdaptiveMaxPool3D,
+)
 from unifw.spec.layers.base import Layer, Part
 from unifw.spec.layers.conv import Conv1D, Conv2D
 from unifw.spec.layers.dense import Dense, Embedding
@@ -32,10 +40,12 @@ from unifw.spec.layers.norm import (
 from unifw.spec.layers.pool import (
     AvgPool1D,
     AvgPool2D,
+    AvgPool3D,
     GlobalAvgPool,
     GlobalMaxPool,
     MaxPool1D,
     MaxPool2D,
+    MaxPool3D,
 )
 from unifw.spec.layers.reshape import Flatten, Pad, Permute, Reshape
 
@@ -43,9 +53,16 @@ __all__ = [
     "CATALOGUE",
     "ELU",
     "GELU",
+    "AdaptiveAvgPool1D",
+    "AdaptiveAvgPool2D",
+    "AdaptiveAvgPool3D",
+    "AdaptiveMaxPool1D",
+    "AdaptiveMaxPool2D",
+    "AdaptiveMaxPool3D",
     "Add",
     "AvgPool1D",
     "AvgPool2D",
+    "AvgPool3D",
     "BatchNorm",
     "Concatenate",
     "Conv1D",
@@ -64,6 +81,7 @@ __all__ = [
     "LogSoftmax",
     "MaxPool1D",
     "MaxPool2D",
+    "MaxPool3D",
     "Mish",
     "Multiply",
     "Pad",
@@ -88,8 +106,16 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             Conv2D,
             MaxPool1D,
             MaxPool2D,
+            MaxPool3D,
             AvgPool1D,
             AvgPool2D,
+            AvgPool3D,
+            AdaptiveMaxPool1D,
+            AdaptiveMaxPool2D,
+            AdaptiveMaxPool3D,
+            AdaptiveAvgPool1D,
+            AdaptiveAvgPool2D,
+            AdaptiveAvgPool3D,
             GlobalAvgPool,
             GlobalMaxPool,
             BatchNorm,
