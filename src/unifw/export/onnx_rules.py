@@ -89,6 +89,19 @@ def global_max_pool(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("Flatten", w.op("GlobalMaxPool", *inputs), axis=1)
 
 
+@rules(L.UpSample1D, L.UpSample2D)
+def upsample(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer = placed.layer
+    scales = w.constant("scales", [1, 1, *layer.scale])
+    if layer.mode == "nearest":
+        settings = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric",
+                    "nearest_mode": "floor"}  # fmt: skip
+    else:
+        corners = "align_corners" if layer.align_corners else "half_pixel"
+        settings = {"mode": "linear", "coordinate_transformation_mode": corners}
+    return w.op("Resize", *inputs, "", scales, **settings)
+
+
 # ------------------------------------------------------------------------ normalisation
 
 

@@ -46,3 +46,28 @@ def adaptive_avg_pool(placed: Placed, f: Functional) -> Applied:
             matrix[start:stop, column] = 1 / (stop - start)
         matrices.append(matrix)
     return _products(f, matrices)
+
+
+@formulas(L.UpSample1D, L.UpSample2D)
+def upsample(placed: Placed, f: Functional) -> Applied:
+    layer, spatial = placed.layer, placed.in_shape[1:]
+    if layer.mode != "nearest":
+        return _products(f, layer.matrices(spatial))
+    scale, channels = layer.scale, placed.in_shape[0]
+    # For each axis the shape with one for the repeats behind it, and the one where they are part of it.
+    shapes = []
+    now = (channels, *spatial)
+    for axis in range(1, len(now)):
+        apart = (-1, *now[: axis + 1], 1, *now[axis + 1 :])
+        now = (*now[:axis], now[axis] * scale[axis - 1], *now[axis + 1 :])
+        shapes.append((axis + 2, scale[axis - 1], apart, (-1, *now)))
+
+    def applied(inputs: Any, parts: Any) -> Any:
+        y = inputs[0]
+        for axis, times, apart, joined in shapes:
+            if times > 1:
+                y = f.concat([f.reshape(y, apart)] * times, axis)
+                y = f.reshape(y, joined)
+        return y
+
+    return applied

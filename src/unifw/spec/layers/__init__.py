@@ -48,6 +48,7 @@ from unifw.spec.layers.pool import (
     MaxPool3D,
 )
 from unifw.spec.layers.reshape import Flatten, Pad, Permute, Reshape
+from unifw.spec.layers.upsample import UpSample1D, UpSample2D
 
 __all__ = [
     "CATALOGUE",
@@ -94,6 +95,8 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "UpSample1D",
+    "UpSample2D",
 ]
 
 CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
@@ -118,6 +121,8 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             AdaptiveAvgPool3D,
             GlobalAvgPool,
             GlobalMaxPool,
+            UpSample1D,
+            UpSample2D,
             BatchNorm,
             LayerNorm,
             RMSNorm,

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from unifw import demo, losses, optimizers
 from unifw import layers as L
-from unifw.testing.cases import activations, basic, normalisation, pooling
+from unifw.testing.cases import activations, basic, normalisation, pooling, upsampling
 from unifw.testing.cases.kinds import ROWS, LayerCase, LossCase
 
 __all__ = [
@@ -26,6 +26,7 @@ LAYERS: tuple[LayerCase, ...] = (
     *activations.CASES,
     *normalisation.CASES,
     *pooling.CASES,
+    *upsampling.CASES,
 )
 
 LOSSES: tuple[LossCase, ...] = (
