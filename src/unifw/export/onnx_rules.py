@@ -54,12 +54,41 @@ def _window(placed: Placed) -> dict[str, Any]:
     }
 
 
-@rules(L.Conv1D, L.Conv2D)
+@rules(L.Conv1D, L.Conv2D, L.Conv3D)
 def conv(w: Writer, placed: Placed, inputs: list[str]) -> str:
     layer = placed.layer
     parts = [w.weight(placed, part) for part in placed.weights]
     dilations = list(layer.window.dilation)
     return w.op("Conv", *inputs, *parts, group=layer.groups, dilations=dilations, **_window(placed))
+
+
+@rules(L.SeparableConv1D, L.SeparableConv2D)
+def separable_conv(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer, channels = placed.layer, placed.in_shape[0]
+    depthwise, *pointwise = (w.weight(placed, part) for part in placed.weights)
+    dilations = list(layer.window.dilation)
+    y = w.op("Conv", *inputs, depthwise, group=channels, dilations=dilations, **_window(placed))
+    return w.op("Conv", y, *pointwise, group=layer.groups, kernel_shape=[1] * layer.axes)
+
+
+@rules(L.ConvTranspose1D, L.ConvTranspose2D, L.ConvTranspose3D)
+def conv_transpose(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer, crops = placed.layer, placed.layer.crops(placed.in_shape[1:])
+    if any(-after >= step for (_, after), step in zip(crops, layer.stride, strict=True)):
+        # Outputs added to the end, as many as the stride or more: ONNX Runtime 1.23 reads what it never wrote.
+        return by_formula(formulas.find(layer))(w, placed, inputs)
+    # The operator wants (channels, filters / groups, *kernel): a constant of its own, as some runtimes read
+    # a kernel only from a constant.
+    stored = np.asarray(w.weights[placed.weights["weight"]])
+    apart = stored.reshape(layer.groups, layer.filters // layer.groups, *stored.shape[1:])
+    turned = apart.swapaxes(1, 2).reshape(placed.in_shape[0], -1, *layer.kernel_size)
+    bias = [w.weight(placed, "bias")] if layer.bias else []
+    return w.op(
+        "ConvTranspose", *inputs, w.constant("kernel", turned), *bias, group=layer.groups,
+        kernel_shape=list(layer.kernel_size), strides=list(layer.stride),
+        dilations=list(layer.dilation), output_padding=[max(-after, 0) for _, after in crops],
+        pads=[before for before, _ in crops] + [max(after, 0) for _, after in crops],
+    )  # fmt: skip
 
 
 @rules(L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unifw.formulas import activations, normalisation, pooling, resampling
+from unifw.formulas import activations, convolution, normalisation, pooling, resampling
 from unifw.formulas.functional import formulas
 
-__all__ = ["activations", "formulas", "normalisation", "pooling", "resampling"]
+__all__ = ["activations", "convolution", "formulas", "normalisation", "pooling", "resampling"]

@@ -24,6 +24,7 @@ from unifw.backends.megengine.windows import (
     Positive,
     Standardised,
 )
+from unifw.backends.separable import separable
 from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
@@ -147,6 +148,9 @@ def conv(placed: Placed) -> Forward:
         return F.squeeze(y, 1) if series else y
 
     return forward
+
+
+rules(L.SeparableConv1D, L.SeparableConv2D)(separable(conv))
 
 
 def _slices(window: Window, out: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:

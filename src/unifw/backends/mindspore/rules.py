@@ -77,6 +77,7 @@ class Embedding(Rule):
 # ------------------------------------------------------------------------ windows
 
 rules(L.Conv1D, L.Conv2D)(windows.Conv)
+rules(L.SeparableConv1D, L.SeparableConv2D)(windows.SeparableConv)
 rules(L.MaxPool1D, L.MaxPool2D)(windows.MaxPool)
 rules(L.AvgPool1D, L.AvgPool2D)(windows.AvgPool)
 

@@ -13,9 +13,10 @@ from mindspore import Tensor, ops
 
 from unifw.backends.mindspore.cells import Parts, Rule
 from unifw.backends.mindspore.functional import put_around
+from unifw.backends.separable import stages
 from unifw.spec.graph import Placed
 
-__all__ = ["AvgPool", "Conv", "MaxPool"]
+__all__ = ["AvgPool", "Conv", "MaxPool", "SeparableConv"]
 
 LOWEST = float(np.finfo(np.float32).min)
 
@@ -75,6 +76,17 @@ class Conv(Windowed):
     def channels(self) -> tuple[int, ...]:
         """The shape in which a bias joins the output."""
         return (1, self.shape[1]) + (1,) * (len(self.shape) - 2)
+
+
+class SeparableConv(Rule):
+    def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
+        first, second = stages(placed)
+        rest = {"weight": parts["pointwise"]} | {k: v for k, v in parts.items() if k == "bias"}
+        self.depthwise = Conv(first, {"weight": parts["depthwise"]}, training=training)
+        self.pointwise = Conv(second, rest, training=training)
+
+    def construct(self, inputs: Any, masks: Any) -> Any:
+        return self.pointwise((self.depthwise(inputs, masks),), masks)
 
 
 class MaxPool(Windowed):

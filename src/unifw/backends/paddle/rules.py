@@ -15,6 +15,7 @@ import paddle.nn.functional as F
 from unifw.backends.eager import Call, Forward, activation, by_formula
 from unifw.backends.paddle import windows
 from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.backends.separable import separable
 from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
@@ -45,7 +46,8 @@ def embedding(placed: Placed) -> Forward:
 
 # ------------------------------------------------------------------------ windows
 
-rules(L.Conv1D, L.Conv2D)(windows.conv)
+rules(L.Conv1D, L.Conv2D, L.Conv3D)(windows.conv)
+rules(L.SeparableConv1D, L.SeparableConv2D)(separable(windows.conv))
 rules(L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)(windows.max_pool)
 rules(L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)(windows.avg_pool)
 

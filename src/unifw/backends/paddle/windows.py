@@ -70,11 +70,11 @@ def conv(placed: Placed) -> Forward:
         "dilation": _image(window.dilation, 1),
         "groups": layer.groups,
     }
-    series = layer.axes == 1
+    series, function = layer.axes == 1, F.conv3d if layer.axes == 3 else F.conv2d
 
     def forward(call: Call) -> Any:
         weight, bias = _as_image(call.weights["weight"]), call.weights.get("bias")
-        y = F.conv2d(_as_image(call.x), weight, None, **settings)
+        y = function(_as_image(call.x), weight, None, **settings)
         if bias is not None:
             y = _Bias.apply(y, bias) if call.training else _biased(y, bias)
         return y.squeeze(2) if series else y

@@ -26,7 +26,7 @@ from unifw.spec.layers.adaptive import (
     AdaptiveMaxPool3D,
 )
 from unifw.spec.layers.base import Layer, Part
-from unifw.spec.layers.conv import Conv1D, Conv2D
+from unifw.spec.layers.conv import Conv1D, Conv2D, Conv3D
 from unifw.spec.layers.dense import Dense, Embedding
 from unifw.spec.layers.merge import Add, Concatenate, Multiply
 from unifw.spec.layers.norm import (
@@ -48,6 +48,8 @@ from unifw.spec.layers.pool import (
     MaxPool3D,
 )
 from unifw.spec.layers.reshape import Flatten, Pad, Permute, Reshape
+from unifw.spec.layers.separable import SeparableConv1D, SeparableConv2D
+from unifw.spec.layers.transposed import ConvTranspose1D, ConvTranspose2D, ConvTranspose3D
 from unifw.spec.layers.upsample import UpSample1D, UpSample2D
 
 __all__ = [
@@ -68,6 +70,10 @@ __all__ = [
     "Concatenate",
     "Conv1D",
     "Conv2D",
+    "Conv3D",
+    "ConvTranspose1D",
+    "ConvTranspose2D",
+    "ConvTranspose3D",
     "Dense",
     "Dropout",
     "Embedding",
@@ -91,6 +97,8 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -107,6 +115,12 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             Embedding,
             Conv1D,
             Conv2D,
+            Conv3D,
+            ConvTranspose1D,
+            ConvTranspose2D,
+            ConvTranspose3D,
+            SeparableConv1D,
+            SeparableConv2D,
             MaxPool1D,
             MaxPool2D,
             MaxPool3D,

@@ -66,7 +66,7 @@ class UpSample(Layer):
     def _positions(self, size: int, scale: int) -> npt.NDArray[np.float64]:
         places = np.arange(size * scale)
         if self.align_corners:
-            return places * ((size - 1) / max(size * scale - 1, 1))
+            return np.asarray(places * ((size - 1) / max(size * scale - 1, 1)), dtype=np.float64)
         return np.clip((places + 0.5) / scale - 0.5, 0, size - 1)
 
 

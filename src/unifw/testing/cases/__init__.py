@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from unifw import demo, losses, optimizers
 from unifw import layers as L
-from unifw.testing.cases import activations, basic, normalisation, pooling, upsampling
+from unifw.testing.cases import activations, basic, convolution, normalisation, pooling, upsampling
 from unifw.testing.cases.kinds import ROWS, LayerCase, LossCase
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
 LAYERS: tuple[LayerCase, ...] = (
     *basic.CASES,
     *activations.CASES,
+    *convolution.CASES,
     *normalisation.CASES,
     *pooling.CASES,
     *upsampling.CASES,
