@@ -1,6 +1,7 @@
 """Neutral weights: ``layer.part → ndarray`` in one documented layout, the same for every framework.
 
-Dense ``(in, out)``; convolutions ``(out, in / groups, *kernel)``; everything per channel 1-D.
+Dense ``(in, out)``; convolutions, transposed ones too, ``(out, in / groups, *kernel)``; everything per
+channel 1-D.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def schedule(graph: Graph) -> tuple[Step, ...]:
         after = readers.get(relu.name, [])
         if isinstance(relu.layer, L.ReLU) and relu.name not in graph.outputs and len(after) == 1:
             (pool,) = after
-            if isinstance(pool.layer, L.MaxPool1D | L.MaxPool2D):
+            if isinstance(pool.layer, L.MaxPool1D | L.MaxPool2D | L.MaxPool3D):
                 steps[relu.name] = Step(pool, relu.sources, relu.name)
                 steps[pool.name] = Step(relu, (relu.name,), pool.name)
     return tuple(_with_spent(list(steps.values()), graph.outputs))

@@ -55,7 +55,7 @@ def _window(placed: Placed) -> dict[str, Any]:
     }
 
 
-@rules(L.Conv1D, L.Conv2D)
+@rules(L.Conv1D, L.Conv2D, L.Conv3D)
 def conv(w: Writer, placed: Placed, inputs: list[str]) -> str:
     layer = placed.layer
     parts = [w.weight(placed, part) for part in placed.weights]
@@ -63,14 +63,48 @@ def conv(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("Conv", *inputs, *parts, group=layer.groups, dilations=dilations, **_window(placed))
 
 
-@rules(L.MaxPool1D, L.MaxPool2D)
+@rules(L.SeparableConv1D, L.SeparableConv2D)
+def separable_conv(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer, channels = placed.layer, placed.in_shape[0]
+    depthwise, *pointwise = (w.weight(placed, part) for part in placed.weights)
+    dilations = list(layer.window.dilation)
+    y = w.op("Conv", *inputs, depthwise, group=channels, dilations=dilations, **_window(placed))
+    return w.op("Conv", y, *pointwise, group=layer.groups, kernel_shape=[1] * layer.axes)
+
+
+@rules(L.ConvTranspose1D, L.ConvTranspose2D, L.ConvTranspose3D)
+def conv_transpose(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer, crops = placed.layer, placed.layer.crops(placed.in_shape[1:])
+    if any(-after >= step for (_, after), step in zip(crops, layer.stride, strict=True)):
+        # Outputs added to the end, as many as the stride or more: ONNX Runtime 1.23 reads what it never wrote.
+        return by_formula(formulas.find(layer))(w, placed, inputs)
+    # The operator wants (channels, filters / groups, *kernel): a constant of its own, as some runtimes read
+    # a kernel only from a constant.
+    stored = np.asarray(w.weights[placed.weights["weight"]])
+    apart = stored.reshape(layer.groups, layer.filters // layer.groups, *stored.shape[1:])
+    turned = apart.swapaxes(1, 2).reshape(placed.in_shape[0], -1, *layer.kernel_size)
+    bias = [w.weight(placed, "bias")] if layer.bias else []
+    return w.op(
+        "ConvTranspose", *inputs, w.constant("kernel", turned), *bias, group=layer.groups,
+        kernel_shape=list(layer.kernel_size), strides=list(layer.stride),
+        dilations=list(layer.dilation), output_padding=[max(-after, 0) for _, after in crops],
+        pads=[before for before, _ in crops] + [max(after, 0) for _, after in crops],
+    )  # fmt: skip
+
+
+@rules(L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)
 def max_pool(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("MaxPool", *inputs, **_window(placed))
 
 
-@rules(L.AvgPool1D, L.AvgPool2D)
+@rules(L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)
 def avg_pool(w: Writer, placed: Placed, inputs: list[str]) -> str:
-    return w.op("AveragePool", *inputs, count_include_pad=0, **_window(placed))
+    # All padding is written out, as the operator's own ceil_mode has meant different things; and it is never
+    # counted: from opset 19 on, ONNX Runtime 1.23 takes what is after an axis to be as much as before it then,
+    # and it makes an operator Pad in front part of the pool.
+    y = w.op("AveragePool", *inputs, count_include_pad=0, **_window(placed))
+    share = placed.layer.share(placed.in_shape[1:])
+    return y if share is None else w.op("Mul", y, w.constant("share", share[None, None]))
 
 
 @rules(L.GlobalAvgPool)
@@ -83,6 +117,19 @@ def global_avg_pool(w: Writer, placed: Placed, inputs: list[str]) -> str:
 def global_max_pool(w: Writer, placed: Placed, inputs: list[str]) -> str:
     del placed
     return w.op("Flatten", w.op("GlobalMaxPool", *inputs), axis=1)
+
+
+@rules(L.UpSample1D, L.UpSample2D)
+def upsample(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer = placed.layer
+    scales = w.constant("scales", [1, 1, *layer.scale])
+    if layer.mode == "nearest":
+        settings = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric",
+                    "nearest_mode": "floor"}  # fmt: skip
+    else:
+        corners = "align_corners" if layer.align_corners else "half_pixel"
+        settings = {"mode": "linear", "coordinate_transformation_mode": corners}
+    return w.op("Resize", *inputs, "", scales, **settings)
 
 
 # ------------------------------------------------------------------------ normalisation
@@ -117,6 +164,26 @@ def layer_norm(w: Writer, placed: Placed, inputs: list[str]) -> str:
     if not layer.affine:
         return y
     return w.op("Add", w.op("Mul", y, w.weight(placed, "weight")), w.weight(placed, "bias"))
+
+
+@rules(L.GroupNorm, L.InstanceNorm)
+def group_norm(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    # A group is an instance of a longer channel; the operator GroupNormalization is of opset 21.
+    layer, (channels, *spatial) = placed.layer, placed.in_shape
+    groups = layer.groups if isinstance(layer, L.GroupNorm) else channels
+    if groups == channels and layer.affine and spatial:
+        parts = [w.weight(placed, part) for part in placed.parts]
+        return w.op("InstanceNormalization", *inputs, *parts, epsilon=layer.epsilon)
+    rows = w.op("Reshape", *inputs, w.ints("rows", (0, groups, -1)))
+    plain = (w.constant("ones", np.ones(groups)), w.constant("zeros", np.zeros(groups)))
+    y = w.op("InstanceNormalization", rows, *plain, epsilon=layer.epsilon)
+    y = w.op("Reshape", y, w.ints("shape", (0, *placed.out_shape)))
+    if not layer.affine:
+        return y
+    # The weights are stored as they are, and their axes given in the file, so that names match.
+    shape = w.ints("per_channel", (channels, *(1 for _ in spatial)))
+    weight, bias = (w.op("Reshape", w.weight(placed, part), shape) for part in ("weight", "bias"))
+    return w.op("Add", w.op("Mul", y, weight), bias)
 
 
 @rules(L.Dropout)

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from unifw.formulas import activations, attention, recurrent
+from unifw.formulas import (
+    activations,
+    attention,
+    convolution,
+    normalisation,
+    pooling,
+    recurrent,
+    resampling,
+)
 from unifw.formulas.functional import formulas
 
-__all__ = ["activations", "attention", "formulas", "recurrent"]
+__all__ = [
+    "activations",
+    "attention",
+    "convolution",
+    "formulas",
+    "normalisation",
+    "pooling",
+    "recurrent",
+    "resampling",
+]

@@ -24,6 +24,7 @@ from unifw.backends.megengine.windows import (
     Positive,
     Standardised,
 )
+from unifw.backends.separable import separable
 from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
@@ -149,6 +150,9 @@ def conv(placed: Placed) -> Forward:
     return forward
 
 
+rules(L.SeparableConv1D, L.SeparableConv2D)(separable(conv))
+
+
 def _slices(window: Window, out: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     """Yield, for each place within the window, what is there at all window positions."""
     for offsets in product(*map(range, window.kernel)):
@@ -199,19 +203,18 @@ def max_pool(placed: Placed) -> Forward:
 
 @rules(L.AvgPool1D, L.AvgPool2D)
 def avg_pool(placed: Placed) -> Forward:
-    window, out = placed.layer.window, placed.out_shape[1:]
+    window = placed.layer.window
     pads = window.pads(placed.in_shape[1:])
     settings = {"kernel_size": _image(window.kernel, 1), "stride": _image(window.stride, 1)}
-    inside = np.pad(np.ones((1, 1, *placed.in_shape[1:]), dtype=np.float32), ((0, 0),) * 2 + pads)
-    counts = sum(inside[place] for place in _slices(window, out))
-    correction = np.float32(math.prod(window.kernel)) / counts
+    share = math.prod(window.kernel) / placed.layer.divisor(placed.in_shape[1:])[None, None]
+    share, is_whole = share.astype(np.float32), bool((share == 1).all())
     series = placed.layer.axes == 1
 
     def forward(call: Call) -> Any:
         x = _padded(call.x, pads, 0.0)
         y = F.avg_pool2d(_as_image(x), **settings, mode="average")
         y = F.squeeze(y, 2) if series else y
-        return y * Tensor(correction, device=x.device) if any(map(any, pads)) else y
+        return y if is_whole else y * Tensor(share, device=x.device)
 
     return _turned_over(forward)
 

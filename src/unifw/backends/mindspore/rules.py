@@ -8,14 +8,15 @@ operations and constants; its arguments are the tuple of inputs and that of all 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import mindspore
 import numpy as np
-from mindspore import ParameterTuple, Tensor, nn, ops
+from mindspore import ParameterTuple, Tensor, ops
 
-from unifw.backends.mindspore import recurrent
+from unifw.backends.mindspore import recurrent, windows
+from unifw.backends.mindspore.cells import Parts, Rule
 from unifw.backends.mindspore.functional import FUNCTIONAL, put_around
 from unifw.formulas.functional import Formula
 from unifw.formulas.table import formulas
@@ -26,20 +27,6 @@ from unifw.spec.graph import Placed
 __all__ = ["log_softmax", "rules"]
 
 rules = Rules("backend 'mindspore'")
-
-LOWEST = float(np.finfo(np.float32).min)
-Parts = Mapping[str, Any]
-
-
-class Rule(nn.Cell):
-    """Base of all rules."""
-
-    def __init__(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        super().__init__(auto_prefix=False)
-        self.build(placed, parts, training=training)
-
-    def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        """Keep what ``construct`` needs."""
 
 
 def _elementwise(function: Callable[[Any], Any]) -> type[Rule]:
@@ -89,101 +76,11 @@ class Embedding(Rule):
 
 
 # ------------------------------------------------------------------------ windows
-# Series become images of height 1, and all padding is put on beforehand, so that one way serves all.
 
-
-def _image(values: tuple[int, ...], fill: int) -> tuple[int, ...]:
-    return (fill,) * (2 - len(values)) + values
-
-
-class Windowed(Rule):
-    """Base of the rules with a sliding window."""
-
-    def place(self, placed: Placed) -> None:
-        """Keep the shapes and the padding."""
-        window = placed.layer.window
-        pads = window.pads(placed.in_shape[1:])
-        self.is_series = placed.layer.axes == 1
-        self.shape = (-1, *placed.out_shape)
-        self.kernel, self.stride = _image(window.kernel, 1), _image(window.stride, 1)
-        self.dilation = _image(window.dilation, 1)
-        self.pads, self.is_padded = pads, any(map(any, pads))
-
-    def padded(self, x: Any, value: float) -> Any:
-        """Return the input with its padding, as an image."""
-        if self.is_padded:
-            x = put_around(x, self.pads, value)
-        return ops.expand_dims(x, 2) if self.is_series else x
-
-
-@rules(L.Conv1D, L.Conv2D)
-class Conv(Windowed):
-    # Windows laid out as columns, then one product: on CPU ten times faster than the framework's
-    # own convolution (mindspore 2.10), and it trains identically.
-    def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        del training
-        self.place(placed)
-        layer = placed.layer
-        self.weight, self.bias, self.has_bias = parts["weight"], parts.get("bias"), layer.bias
-        groups, size = layer.groups, placed.in_shape[0] * math.prod(self.kernel)
-        positions = math.prod(placed.out_shape[1:])
-        self.columns = (-1, groups, size // groups, positions)
-        self.matrix = (groups, layer.filters // groups, size // groups)
-        self.is_grouped = groups > 1
-        self.rows = (layer.filters, size)
-
-    def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        x = self.padded(inputs[0], 0.0)
-        columns = ops.unfold(x, self.kernel, self.dilation, 0, self.stride)
-        if self.is_grouped:
-            y = ops.matmul(
-                ops.reshape(self.weight, self.matrix), ops.reshape(columns, self.columns)
-            )
-        else:
-            y = ops.matmul(ops.reshape(self.weight, self.rows), columns)
-        y = ops.reshape(y, self.shape)
-        return y + ops.reshape(self.bias, self.channels) if self.has_bias else y
-
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """The shape in which a bias joins the output."""
-        return (1, self.shape[1]) + (1,) * (len(self.shape) - 2)
-
-
-@rules(L.MaxPool1D, L.MaxPool2D)
-class MaxPool(Windowed):
-    def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        del parts, training
-        self.place(placed)
-        self.pool = ops.MaxPool(self.kernel, self.stride, "valid")
-
-    def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        y = self.pool(self.padded(inputs[0], LOWEST))
-        return ops.reshape(y, self.shape) if self.is_series else y
-
-
-@rules(L.AvgPool1D, L.AvgPool2D)
-class AvgPool(Windowed):
-    def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        del parts, training
-        self.place(placed)
-        self.pool = ops.AvgPool(self.kernel, self.stride, "valid")
-        # Padding is not counted: each mean of a whole window becomes one of what lies inside.
-        window = placed.layer.window
-        counts = np.ones(1)
-        axes = zip(placed.in_shape[1:], window.pads(placed.in_shape[1:]), strict=True)
-        for axis, (size, (before, after)) in enumerate(axes):
-            inside = np.pad(np.ones(size), (before, after))
-            starts = range(0, len(inside) - window.kernel[axis] + 1, window.stride[axis])
-            row = np.array([inside[i : i + window.kernel[axis]].sum() for i in starts])
-            counts = np.multiply.outer(counts, row)
-        share = math.prod(window.kernel) / counts[None]
-        self.share = Tensor(share.astype(np.float32))
-
-    def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        y = self.pool(self.padded(inputs[0], 0.0))
-        y = ops.reshape(y, self.shape) if self.is_series else y
-        return y * self.share if self.is_padded else y
+rules(L.Conv1D, L.Conv2D)(windows.Conv)
+rules(L.SeparableConv1D, L.SeparableConv2D)(windows.SeparableConv)
+rules(L.MaxPool1D, L.MaxPool2D)(windows.MaxPool)
+rules(L.AvgPool1D, L.AvgPool2D)(windows.AvgPool)
 
 
 @rules(L.GlobalAvgPool)
@@ -427,7 +324,7 @@ def _by_formula(formula: Formula) -> type[Rule]:
 
 
 @rules(L.LSTM)
-def lstm(placed: Placed, parts: Parts, *, training: bool) -> nn.Cell:
+def lstm(placed: Placed, parts: Parts, *, training: bool) -> Rule:
     """Make the cell that knows the CPU's operation, or on other devices that of the formula."""
     own = mindspore.get_context("device_target") == "CPU"
     kind = recurrent.LSTM if own else _by_formula(formulas.find(placed.layer))

@@ -14,12 +14,12 @@ from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 from unifw.spec.layers.window import Pads, Window
 
-__all__: list[str] = []
+__all__ = ["conv", "put_together"]
 
 Array = npt.NDArray[Any]
 
 
-@rules(L.Conv1D, L.Conv2D)
+@rules(L.Conv1D, L.Conv2D, L.Conv3D)
 def conv(placed: Placed) -> Forward:
     layer, window, groups, filters = (
         placed.layer, placed.layer.window, placed.layer.groups, placed.layer.filters,
@@ -108,7 +108,7 @@ class Gradients:
             total += np.matmul(slab.matrix, part.swapaxes(1, 2))
             if dx is not None:
                 room = call.scratch.array("back", slab.matrix.shape, dx.dtype)
-                _put_together(np.matmul(weight.swapaxes(1, 2), part, out=room), slab, dx)
+                put_together(np.matmul(weight.swapaxes(1, 2), part, out=room), slab, dx)
         return total.swapaxes(1, 2).reshape(kernel.shape)
 
     def _turned_round(self, columns: Columns, call: Call, x: Array, dy: Array, dx: Array) -> Array:
@@ -126,7 +126,7 @@ class Gradients:
         return apart.reshape(kernel.shape)
 
 
-def _put_together(gradient: Array, slab: Slab, dx: Array) -> None:
+def put_together(gradient: Array, slab: Slab, dx: Array) -> None:
     """Add the gradient of a slab's columns to that of the values they were made of."""
     parts = gradient.reshape(len(dx), len(slab.places), *slab.shape)
     for k, (into, source, _) in enumerate(slab.places):

@@ -26,7 +26,7 @@ def _is_tiled(window: Window, padded: tuple[int, ...]) -> bool:
     return all(k == s and n % s == 0 for k, s, n in sizes)
 
 
-@rules(L.MaxPool1D, L.MaxPool2D)
+@rules(L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)
 def max_pool(placed: Placed) -> Forward:
     window, out = placed.layer.window, placed.out_shape[1:]
     pads = window.pads(placed.in_shape[1:])
@@ -78,17 +78,16 @@ def _to_the_first(  # noqa: PLR0913 - two arrays of each pass
         dx[places[-1]] += rest
 
 
-@rules(L.AvgPool1D, L.AvgPool2D)
+@rules(L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)
 def avg_pool(placed: Placed) -> Forward:
     window, spatial, out = placed.layer.window, placed.in_shape[1:], placed.out_shape[1:]
     pads = window.pads(spatial)
     places = list(positions(window, out))
-    inside = pad(np.ones((1, *spatial, 1)), pads, 0, Room())
-    counts = sum(inside[place] for place in places)
+    divisor = placed.layer.divisor(spatial)[..., None]
 
     def forward(call: Call) -> tuple[Array, Backward]:
         x = pad(batch_last(call.inputs[0]), pads, 0, call.room)
-        share = np.asarray(1 / counts, dtype=x.dtype)
+        share = np.asarray(1 / divisor, dtype=x.dtype)
         y = call.room.array("y", (len(x), *out, x.shape[-1]), x.dtype)
         y[...] = x[places[0]]
         for place in places[1:]:

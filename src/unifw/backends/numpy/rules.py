@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unifw.backends.numpy import activations, convolution, normalisation, pooling, recurrent
+from unifw.backends.numpy import (
+    activations,
+    convolution,
+    normalisation,
+    pooling,
+    recurrent,
+    transposed,
+)
 from unifw.backends.numpy.calls import Backward, Call, Forward, pure, rules
 from unifw.backends.numpy.formula import by_formula
 from unifw.backends.numpy.layout import reshaped
@@ -16,7 +23,15 @@ from unifw.formulas.table import formulas
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 
-__all__ = ["activations", "convolution", "normalisation", "pooling", "recurrent", "rules"]
+__all__ = [
+    "activations",
+    "convolution",
+    "normalisation",
+    "pooling",
+    "recurrent",
+    "rules",
+    "transposed",
+]
 
 Array = npt.NDArray[Any]
 

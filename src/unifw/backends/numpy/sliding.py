@@ -152,6 +152,17 @@ class Columns:
             )
             yield Slab(slice(first * width, last * width), matrix, places, shape)
 
+    def blank(self, rows: int, dtype: Any, scratch: Room) -> Iterator[Slab]:
+        """Yield all slabs of an array of so many ``rows`` with columns of any content, to be written to."""
+        width, count = math.prod(self._out[1:]) * rows, self._out[0]
+        step = max(1, SLAB // max(self._channels * self._places * width, 1))
+        inside = self._channels // self._groups * self._places
+        for first in range(0, count, step):
+            last = min(first + step, count)
+            shape = (last - first, *self._out[1:], rows)
+            matrix = scratch.array("columns", (self._groups, inside, math.prod(shape)), dtype)
+            yield Slab(slice(first * width, last * width), matrix, self._at(first, last), shape)
+
     def _at(self, first: int, last: int) -> list[Place]:
         if (first, last) not in self._known:
             found = [

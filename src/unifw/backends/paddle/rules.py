@@ -11,16 +11,16 @@ from typing import Any
 
 import paddle
 import paddle.nn.functional as F
-from paddle.autograd import PyLayer
 
 from unifw.backends.eager import Call, Forward, activation, by_formula
+from unifw.backends.paddle import windows
 from unifw.backends.paddle.functional import FUNCTIONAL
 from unifw.backends.paddle.recurrent import by_kernel
+from unifw.backends.separable import separable
 from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
-from unifw.spec.layers.window import Pads
 
 __all__ = ["log_softmax", "rules"]
 
@@ -47,89 +47,11 @@ def embedding(placed: Placed) -> Forward:
 
 
 # ------------------------------------------------------------------------ windows
-# Series go through the operations for images, with a height of 1: those take padding that differs
-# from side to side, which some for series (paddle 3.3) do not.
 
-
-def _image(values: tuple[int, ...], fill: int) -> list[int]:
-    return [*(fill,) * (2 - len(values)), *values]
-
-
-def _sides(pads: Pads) -> list[int]:
-    return [n for pair in ((0, 0),) * (2 - len(pads)) + pads for n in pair]
-
-
-def _as_image(x: Any) -> Any:
-    return x.unsqueeze(2) if x.ndim == 3 else x
-
-
-def _biased(y: Any, bias: Any) -> Any:
-    """Add one number per channel to images.
-
-    Left to broadcasting, which goes over strided memory (paddle 3.3), that costs more than the convolution; so
-    the bias is spread out beforehand.
-    """
-    channels, *spatial = y.shape[1:]
-    size = math.prod(spatial)
-    spread = bias.reshape([channels, 1]).expand([channels, size]).reshape([-1])
-    return (y.flatten(1) + spread).reshape([-1, channels, *spatial])
-
-
-class _Bias(PyLayer):
-    """The same in training: the gradient of the bias is a product with ones, for the same reason."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Any, bias: Any) -> Any:
-        del ctx
-        return _biased(y, bias)
-
-    @staticmethod
-    def backward(ctx: Any, dy: Any) -> Any:
-        del ctx
-        flat = dy.flatten(2)
-        ones = paddle.ones([flat.shape[2]], dtype=dy.dtype)
-        return dy, paddle.matmul(flat, ones).sum(0)
-
-
-@rules(L.Conv1D, L.Conv2D)
-def conv(placed: Placed) -> Forward:
-    layer, window = placed.layer, placed.layer.window
-    settings = {
-        "stride": _image(window.stride, 1),
-        "padding": _sides(window.pads(placed.in_shape[1:])),
-        "dilation": _image(window.dilation, 1),
-        "groups": layer.groups,
-    }
-    series = layer.axes == 1
-
-    def forward(call: Call) -> Any:
-        weight, bias = _as_image(call.weights["weight"]), call.weights.get("bias")
-        y = F.conv2d(_as_image(call.x), weight, None, **settings)
-        if bias is not None:
-            # Its backward may give no gradient to a bias that wants none (paddle 3.3).
-            y = _Bias.apply(y, bias) if call.training and layer.trainable else _biased(y, bias)
-        return y.squeeze(2) if series else y
-
-    return forward
-
-
-@rules(L.MaxPool1D, L.MaxPool2D, L.AvgPool1D, L.AvgPool2D)
-def pool(placed: Placed) -> Forward:
-    window = placed.layer.window
-    settings = {
-        "kernel_size": _image(window.kernel, 1),
-        "stride": _image(window.stride, 1),
-        "padding": _sides(window.pads(placed.in_shape[1:])),
-    }
-    series = placed.layer.axes == 1
-    largest = isinstance(placed.layer, (L.MaxPool1D, L.MaxPool2D))
-    function = F.max_pool2d if largest else F.avg_pool2d
-
-    def forward(call: Call) -> Any:
-        y = function(_as_image(call.x), **settings)
-        return y.squeeze(2) if series else y
-
-    return forward
+rules(L.Conv1D, L.Conv2D, L.Conv3D)(windows.conv)
+rules(L.SeparableConv1D, L.SeparableConv2D)(separable(windows.conv))
+rules(L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)(windows.max_pool)
+rules(L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)(windows.avg_pool)
 
 
 def _flat(x: Any) -> Any:

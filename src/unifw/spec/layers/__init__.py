@@ -17,26 +17,46 @@ from unifw.spec.layers.activation import (
     Softmax,
     Tanh,
 )
+from unifw.spec.layers.adaptive import (
+    AdaptiveAvgPool1D,
+    AdaptiveAvgPool2D,
+    AdaptiveAvgPool3D,
+    AdaptiveMaxPool1D,
+    AdaptiveMaxPool2D,
+    AdaptiveMaxPool3D,
+)
 from unifw.spec.layers.attention import (
     MultiHeadAttention,
     PositionalEmbedding,
     SinusoidalPositions,
 )
 from unifw.spec.layers.base import Layer, Part
-from unifw.spec.layers.conv import Conv1D, Conv2D
+from unifw.spec.layers.conv import Conv1D, Conv2D, Conv3D
 from unifw.spec.layers.dense import Dense, Embedding
 from unifw.spec.layers.merge import Add, Concatenate, Multiply
-from unifw.spec.layers.norm import BatchNorm, Dropout, LayerNorm
+from unifw.spec.layers.norm import (
+    BatchNorm,
+    Dropout,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    RMSNorm,
+)
 from unifw.spec.layers.pool import (
     AvgPool1D,
     AvgPool2D,
+    AvgPool3D,
     GlobalAvgPool,
     GlobalMaxPool,
     MaxPool1D,
     MaxPool2D,
+    MaxPool3D,
 )
 from unifw.spec.layers.recurrent import GRU, LSTM, SimpleRNN
 from unifw.spec.layers.reshape import Flatten, Pad, Permute, Reshape
+from unifw.spec.layers.separable import SeparableConv1D, SeparableConv2D
+from unifw.spec.layers.transposed import ConvTranspose1D, ConvTranspose2D, ConvTranspose3D
+from unifw.spec.layers.upsample import UpSample1D, UpSample2D
 
 __all__ = [
     "CATALOGUE",
@@ -44,25 +64,39 @@ __all__ = [
     "GELU",
     "GRU",
     "LSTM",
+    "AdaptiveAvgPool1D",
+    "AdaptiveAvgPool2D",
+    "AdaptiveAvgPool3D",
+    "AdaptiveMaxPool1D",
+    "AdaptiveMaxPool2D",
+    "AdaptiveMaxPool3D",
     "Add",
     "AvgPool1D",
     "AvgPool2D",
+    "AvgPool3D",
     "BatchNorm",
     "Concatenate",
     "Conv1D",
     "Conv2D",
+    "Conv3D",
+    "ConvTranspose1D",
+    "ConvTranspose2D",
+    "ConvTranspose3D",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
     "GlobalAvgPool",
     "GlobalMaxPool",
+    "GroupNorm",
+    "InstanceNorm",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
     "LogSoftmax",
     "MaxPool1D",
     "MaxPool2D",
+    "MaxPool3D",
     "Mish",
     "MultiHeadAttention",
     "Multiply",
@@ -70,14 +104,19 @@ __all__ = [
     "Part",
     "Permute",
     "PositionalEmbedding",
+    "RMSNorm",
     "ReLU",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "SiLU",
     "Sigmoid",
     "SimpleRNN",
     "SinusoidalPositions",
     "Softmax",
     "Tanh",
+    "UpSample1D",
+    "UpSample2D",
 ]
 
 CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
@@ -88,14 +127,33 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             Embedding,
             Conv1D,
             Conv2D,
+            Conv3D,
+            ConvTranspose1D,
+            ConvTranspose2D,
+            ConvTranspose3D,
+            SeparableConv1D,
+            SeparableConv2D,
             MaxPool1D,
             MaxPool2D,
+            MaxPool3D,
             AvgPool1D,
             AvgPool2D,
+            AvgPool3D,
+            AdaptiveMaxPool1D,
+            AdaptiveMaxPool2D,
+            AdaptiveMaxPool3D,
+            AdaptiveAvgPool1D,
+            AdaptiveAvgPool2D,
+            AdaptiveAvgPool3D,
             GlobalAvgPool,
             GlobalMaxPool,
+            UpSample1D,
+            UpSample2D,
             BatchNorm,
             LayerNorm,
+            RMSNorm,
+            GroupNorm,
+            InstanceNorm,
             Dropout,
             SimpleRNN,
             LSTM,

@@ -18,6 +18,8 @@ __all__ = ["Layer", "Part", "Shape", "channels"]
 
 Shape = tuple[int, ...]
 
+_SPATIAL = {0: (), 1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
 
 class Part(NamedTuple):
     """One weight of a layer: its shape, how it begins, and whether and how training changes it."""
@@ -91,11 +93,7 @@ class Layer(Value):
 def channels(shape: Shape, spatial: int | None = None) -> int:
     """Return the channel count of ``(channels, *spatial)``, checking the number of axes."""
     if spatial is not None and len(shape) != spatial + 1:
-        axes = ", ".join(
-            ["channels", "height", "width"][: spatial + 1]
-            if spatial == 2
-            else ["channels", *["length"][:spatial]]
-        )
+        axes = ", ".join(["channels", *_SPATIAL[spatial]])
         message = f"needs input of shape ({axes}), channels first, got {shape}"
         if len(shape) == spatial:
             message += f"; use input_shape=(1, {', '.join(map(str, shape))})"

@@ -12,12 +12,12 @@ from unifw.spec.layers.base import Part, Shape, channels
 from unifw.spec.layers.weighted import Biased
 from unifw.spec.layers.window import Window, padding
 
-__all__ = ["Conv", "Conv1D", "Conv2D"]
+__all__ = ["Conv", "Conv1D", "Conv2D", "Conv3D"]
 
 
 @dataclass(frozen=True, repr=False)
 class Conv(Biased):
-    """Cross-correlation of channels-first data with learnt kernels; the base of Conv1D and Conv2D.
+    """Cross-correlation of channels-first data with learnt kernels; the base of Conv1D, 2D and 3D.
 
     Parameters
     ----------
@@ -99,10 +99,15 @@ class Conv(Biased):
 
 
 class Conv1D(Conv):
-    __doc__ = (Conv.__doc__ or "").replace("; the base of Conv1D and Conv2D", " along one axis")
+    __doc__ = (Conv.__doc__ or "").replace("; the base of Conv1D, 2D and 3D", " along one axis")
     axes = 1
 
 
 class Conv2D(Conv):
-    __doc__ = (Conv.__doc__ or "").replace("; the base of Conv1D and Conv2D", " along two axes")
+    __doc__ = (Conv.__doc__ or "").replace("; the base of Conv1D, 2D and 3D", " along two axes")
     axes = 2
+
+
+class Conv3D(Conv):
+    __doc__ = (Conv.__doc__ or "").replace("; the base of Conv1D, 2D and 3D", " along three axes")
+    axes = 3

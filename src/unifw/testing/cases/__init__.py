@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from unifw import demo, losses
 from unifw import layers as L
-from unifw.testing.cases import activations, attention, basic, recurrent
+from unifw.testing.cases import (
+    activations,
+    attention,
+    basic,
+    convolution,
+    normalisation,
+    pooling,
+    recurrent,
+    upsampling,
+)
 from unifw.testing.cases.kinds import ROWS, LayerCase, LossCase
 from unifw.testing.cases.optimizers import OPTIMIZERS, WHOLE_DATA
 
@@ -25,6 +34,10 @@ LAYERS: tuple[LayerCase, ...] = (
     *activations.CASES,
     *recurrent.CASES,
     *attention.CASES,
+    *convolution.CASES,
+    *normalisation.CASES,
+    *pooling.CASES,
+    *upsampling.CASES,
 )
 
 LOSSES: tuple[LossCase, ...] = (

@@ -18,7 +18,7 @@ from unifw.spec.initializers import random_state
 from unifw.spec.layers import Layer
 from unifw.spec.symbol import Symbol
 
-__all__ = ["IMAGE", "ROWS", "SERIES", "LayerCase", "LossCase", "unary"]
+__all__ = ["IMAGE", "ROWS", "SERIES", "VOLUME", "LayerCase", "LossCase", "unary"]
 
 Array = npt.NDArray[np.generic]
 Shape = tuple[int, ...]
@@ -202,3 +202,4 @@ def unary(name: str, layer: Layer, shape: Shape, values: str = "normal") -> Laye
 
 IMAGE = (4, 7, 6)
 SERIES = (4, 11)
+VOLUME = (2, 4, 5, 3)

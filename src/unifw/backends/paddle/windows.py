@@ -1,0 +1,114 @@
+"""Convolution and pooling in Paddle.
+
+Series go through the operations for images, with a height of 1: those take padding that differs
+from side to side, which some for series (paddle 3.3) do not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import paddle
+import paddle.nn.functional as F
+from paddle.autograd import PyLayer
+
+from unifw.backends.eager import Call, Forward
+from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.spec.graph import Placed
+from unifw.spec.layers.window import Pads
+
+__all__ = ["avg_pool", "conv", "max_pool"]
+
+
+def _image(values: tuple[int, ...], fill: int) -> list[int]:
+    return [*(fill,) * (2 - len(values)), *values]
+
+
+def _sides(pads: Pads) -> list[int]:
+    return [n for pair in ((0, 0),) * (2 - len(pads)) + pads for n in pair]
+
+
+def _as_image(x: Any) -> Any:
+    return x.unsqueeze(2) if x.ndim == 3 else x
+
+
+def _biased(y: Any, bias: Any) -> Any:
+    """Add one number per channel to images.
+
+    Left to broadcasting, which goes over strided memory (paddle 3.3), that costs more than the convolution; so
+    the bias is spread out beforehand.
+    """
+    channels, *spatial = y.shape[1:]
+    size = math.prod(spatial)
+    spread = bias.reshape([channels, 1]).expand([channels, size]).reshape([-1])
+    return (y.flatten(1) + spread).reshape([-1, channels, *spatial])
+
+
+class _Bias(PyLayer):
+    """The same in training: the gradient of the bias is a product with ones, for the same reason."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Any, bias: Any) -> Any:
+        del ctx
+        return _biased(y, bias)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Any) -> Any:
+        del ctx
+        flat = dy.flatten(2)
+        ones = paddle.ones([flat.shape[2]], dtype=dy.dtype)
+        return dy, paddle.matmul(flat, ones).sum(0)
+
+
+def conv(placed: Placed) -> Forward:
+    layer, window = placed.layer, placed.layer.window
+    settings = {
+        "stride": _image(window.stride, 1),
+        "padding": _sides(window.pads(placed.in_shape[1:])),
+        "dilation": _image(window.dilation, 1),
+        "groups": layer.groups,
+    }
+    series, function = layer.axes == 1, F.conv3d if layer.axes == 3 else F.conv2d
+
+    def forward(call: Call) -> Any:
+        weight, bias = _as_image(call.weights["weight"]), call.weights.get("bias")
+        y = function(_as_image(call.x), weight, None, **settings)
+        if bias is not None:
+            # Its backward may give no gradient to a bias that wants none (paddle 3.3).
+            y = _Bias.apply(y, bias) if call.training and layer.trainable else _biased(y, bias)
+        return y.squeeze(2) if series else y
+
+    return forward
+
+
+def max_pool(placed: Placed) -> Forward:
+    return _pool(placed, F.max_pool3d if placed.layer.axes == 3 else F.max_pool2d)
+
+
+def avg_pool(placed: Placed) -> Forward:
+    # Padding is never counted: the pool would take what is after an axis to be as much as before it
+    # (paddle 3.3).
+    pool = _pool(placed, F.avg_pool3d if placed.layer.axes == 3 else F.avg_pool2d)
+    share = placed.layer.share(placed.in_shape[1:])
+    if share is None:
+        return pool
+    factor = FUNCTIONAL.constant(share[None, None])
+    return lambda call: pool(call) * factor
+
+
+def _pool(placed: Placed, function: Callable[..., Any]) -> Forward:
+    window = placed.layer.window
+    settings = {
+        "kernel_size": _image(window.kernel, 1),
+        "stride": _image(window.stride, 1),
+        "padding": _sides(window.pads(placed.in_shape[1:])),
+    }
+    series = placed.layer.axes == 1
+
+    def forward(call: Call) -> Any:
+        y = function(_as_image(call.x), **settings)
+        return y.squeeze(2) if series else y
+
+    return forward

@@ -1,0 +1,46 @@
+"""Normalisation of each sample by itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from unifw.formulas.functional import Applied, Functional, formulas
+from unifw.spec import layers as L
+from unifw.spec.graph import Placed
+
+__all__: list[str] = []
+
+
+@formulas(L.RMSNorm)
+def rms_norm(placed: Placed, f: Functional) -> Applied:
+    layer, rank = placed.layer, len(placed.in_shape) + 1
+    axes = tuple(range(rank - layer.axes, rank))
+    epsilon, affine = layer.epsilon, layer.affine
+
+    def applied(inputs: Any, parts: Any) -> Any:
+        x = inputs[0]
+        y = x / f.sqrt(f.mean(x * x, axes, True) + epsilon)
+        return y * parts[0] if affine else y
+
+    return applied
+
+
+@formulas(L.GroupNorm, L.InstanceNorm)
+def group_norm(placed: Placed, f: Functional) -> Applied:
+    layer, (channels, *spatial) = placed.layer, placed.in_shape
+    groups = layer.groups if isinstance(layer, L.GroupNorm) else channels
+    rows, shape = (-1, groups, math.prod(placed.in_shape) // groups), (-1, *placed.in_shape)
+    per_channel = (1, channels, *(1 for _ in spatial))
+    epsilon, affine = layer.epsilon, layer.affine
+
+    def applied(inputs: Any, parts: Any) -> Any:
+        x = f.reshape(inputs[0], rows)
+        centred = x - f.mean(x, (2,), True)
+        y = centred / f.sqrt(f.mean(centred * centred, (2,), True) + epsilon)
+        y = f.reshape(y, shape)
+        if affine:
+            y = y * f.reshape(parts[0], per_channel) + f.reshape(parts[1], per_channel)
+        return y
+
+    return applied
