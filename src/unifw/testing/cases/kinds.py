@@ -42,7 +42,7 @@ class LayerCase:
     shapes : tuple of shapes
         Of its inputs, without the batch axis.
     values : str, or one for each input
-        What the inputs hold. ``"normal"`` numbers; ``"large"``, a hundred times them; ``"low"``, far below 0;
+        What the inputs hold. ``"normal"`` numbers; ``"large"``, a hundred times them; ``"low"``, far below 0; ``"wide"``, from -8 to 8;
         ``"ties"``, few different ones (as in real images); ``"zeros"``, exact ones among normal numbers. Whole
         numbers: ``"indices"`` below 7; ``"lengths"`` up to that of the first input (all of it, 1 and 0 among
         them); ``"mask"``, ones and zeros.
@@ -187,6 +187,8 @@ def drawn(values: str, shape: Shape, *key: object) -> Array:
         return (draw.standard_normal(size) * 100).astype(np.float32)
     if values == "low":
         return (draw.standard_normal(size) - 300).astype(np.float32)
+    if values == "wide":
+        return draw.uniform(-8, 8, size).astype(np.float32)
     if values == "ties":
         return draw.randint(-2, 3, size).astype(np.float32)
     x = draw.standard_normal(size).astype(np.float32)
