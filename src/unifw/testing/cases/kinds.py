@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,9 +44,9 @@ class LayerCase:
     shapes : tuple of shapes
         Of its inputs, without the batch axis.
     values : str, or one for each input
-        What the inputs hold. ``"normal"`` numbers; ``"large"``, a hundred times them; ``"low"``, far below 0; ``"wide"``, from -8 to 8;
-        ``"ties"``, few different ones (as in real images); ``"zeros"``, exact ones among normal numbers. Whole
-        numbers: ``"indices"`` below 7; ``"lengths"`` up to that of the first input (all of it, 1 and 0 among
+        What the inputs hold. ``"normal"`` numbers; ``"large"``, a hundred times them; ``"low"``, far below 0;
+        ``"wide"``, from -8 to 8; ``"ties"``, few different ones (as in real images); ``"zeros"``, exact ones
+        among normal numbers. Whole numbers: ``"indices"`` below 7; ``"lengths"`` up to that of the first input (all of it, 1 and 0 among
         them); ``"mask"``, ones and zeros.
     """
 
@@ -176,25 +178,30 @@ def lengths_of(time: int, shape: Shape) -> Array:
     return lengths.reshape(ROWS, *shape)
 
 
-def drawn(values: str, shape: Shape, *key: object) -> Array:
-    draw = random_state("case", *key)
-    size = (ROWS, *shape)
-    if values == "indices":
-        return draw.randint(0, 7, size).astype(np.int64)
-    if values == "mask":
-        return (draw.random_sample(size) < 0.6).astype(np.int64)
-    if values == "large":
-        return (draw.standard_normal(size) * 100).astype(np.float32)
-    if values == "low":
-        return (draw.standard_normal(size) - 300).astype(np.float32)
-    if values == "wide":
-        return draw.uniform(-8, 8, size).astype(np.float32)
-    if values == "ties":
-        return draw.randint(-2, 3, size).astype(np.float32)
+def _with_zeros(draw: np.random.RandomState, size: Shape) -> Any:
     x = draw.standard_normal(size).astype(np.float32)
-    if values == "zeros":
-        x[draw.random_sample(size) < 0.3] = 0
+    x[draw.random_sample(size) < 0.3] = 0
     return x
+
+
+DRAWN: Mapping[str, Callable[[np.random.RandomState, Shape], Any]] = MappingProxyType(
+    {
+        "normal": lambda draw, size: draw.standard_normal(size),
+        "large": lambda draw, size: draw.standard_normal(size) * 100,
+        "low": lambda draw, size: draw.standard_normal(size) - 300,
+        "wide": lambda draw, size: draw.uniform(-8, 8, size),
+        "ties": lambda draw, size: draw.randint(-2, 3, size),
+        "zeros": _with_zeros,
+        "indices": lambda draw, size: draw.randint(0, 7, size),
+        "mask": lambda draw, size: draw.random_sample(size) < 0.6,
+    }
+)
+
+
+def drawn(values: str, shape: Shape, *key: object) -> Array:
+    """Return ROWS rows of what ``values`` names; fixed by the key."""
+    made = DRAWN[values](random_state("case", *key), (ROWS, *shape))
+    return np.asarray(made, dtype=np.int64 if values in WHOLE else np.float32)
 
 
 def unary(name: str, layer: Layer, shape: Shape, values: str = "normal") -> LayerCase:
