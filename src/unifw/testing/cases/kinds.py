@@ -46,8 +46,8 @@ class LayerCase:
     values : str, or one for each input
         What the inputs hold. ``"normal"`` numbers; ``"large"``, a hundred times them; ``"low"``, far below 0;
         ``"wide"``, from -8 to 8; ``"ties"``, few different ones (as in real images); ``"zeros"``, exact ones
-        among normal numbers. Whole numbers: ``"indices"`` below 7; ``"lengths"`` up to that of the first input (all of it, 1 and 0 among
-        them); ``"mask"``, ones and zeros.
+        among normal numbers. Whole numbers: ``"indices"`` below 7; ``"lengths"`` up to that of the first
+        input (all of it, 1 and 0 among them); ``"mask"``, ones and zeros.
     """
 
     name: str
