@@ -11,7 +11,7 @@ from unifw.backends.mindspore.functional import FUNCTIONAL
 from unifw.backends.mindspore.rules import log_softmax
 from unifw.formulas.losses import LossFormula, loss_formulas, wanted
 from unifw.rules import Rules
-from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
+from unifw.spec.losses import CTC, MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
 from unifw.spec.optimizers import SGD, Adam, Optimizer
 
 __all__ = ["TrainStep", "rules"]
@@ -86,6 +86,21 @@ class HuberJudge(Judge):
         size = ops.abs(apart)
         near, far = apart * apart * 0.5, (size - self.delta / 2) * self.delta
         return ops.where(size <= self.delta, near, far)
+
+
+@rules(CTC)
+class CTCJudge(Judge):
+    """The framework's own, as one kernel: written out step by step it compiles for seconds per time step."""
+
+    def build(self, loss: Any, shape: tuple[int, ...]) -> None:
+        self.time, self.blank = shape[0], loss.blank
+
+    def construct(self, out: Any, target: Any) -> Any:
+        log_p = ops.transpose(log_softmax(out, -1), (1, 0, 2))
+        there = ops.cast(target >= 0, mindspore.int32)
+        counts = ops.cast(ops.sum(ops.cast(there, mindspore.float32), 1), mindspore.int32)
+        steps = ops.full((out.shape[0],), self.time, dtype=mindspore.int32)
+        return ops.ctc_loss(log_p, target * there, steps, counts, self.blank, "none")[0]
 
 
 def _by_formula(formula: LossFormula) -> type[Judge]:
