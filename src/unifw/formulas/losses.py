@@ -17,7 +17,7 @@ from unifw.spec.losses.base import along_classes
 
 __all__ = ["Judge", "LossFormula", "loss_formulas", "wanted"]
 
-# (outputs, targets) -> values
+# (outputs, targets) -> values. The width of padded labels is the one shape that is read in it.
 Judge = Callable[[Any, Any], Any]
 # (loss, shape of one output without the batch, vocabulary) -> Judge
 LossFormula = Callable[[Any, tuple[int, ...], Functional], Judge]
