@@ -173,7 +173,7 @@ def test_gradients_of_layers_are_slopes(case: Any) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    [c for c in LOSSES if c.targets != "equal" and c.scale == 1.0],
+    [case for case in LOSSES if case.is_smooth],
     ids=lambda case: case.name,
 )
 def test_gradients_of_losses_are_slopes(case: Any) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unifw.arrays import array_of, finite, in_range, shape_message, whole
 from unifw.errors import DataError
 from unifw.randomness import shuffled
 from unifw.spec.graph import Graph
-from unifw.spec.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from unifw.spec.losses import Loss, Targets
+from unifw.targets import target_of
 
 __all__ = [
     "Data",
@@ -90,14 +92,14 @@ def check_inputs(graph: Graph, x: Any) -> tuple[Array, ...]:
     arrays = []
     for node, value in zip(graph.inputs, given, strict=True):
         label = f"x ({node.name})"
-        array = _array(label, value)
+        array = array_of(label, value)
         if array.shape[1:] != node.shape:
-            raise DataError(_shape_message(label, array.shape, node.shape))
+            raise DataError(shape_message(label, array.shape, node.shape))
         if node.dtype == "int":
-            arrays.append(_whole(label, array))
-            _in_range(label, arrays[-1], index_limit(graph, node.name), "values")
+            arrays.append(whole(label, array))
+            in_range(label, arrays[-1], index_limit(graph, node.name), "values")
         else:
-            arrays.append(_finite(label, array))
+            arrays.append(finite(label, array))
     _same_length([(node.name, a) for node, a in zip(graph.inputs, arrays, strict=True)])
     return tuple(arrays)
 
@@ -119,7 +121,7 @@ def check_training(
     xs = check_inputs(graph, x)
     given = _sorted_out(y, list(graph.outputs), "output")
     ys = tuple(
-        _target(f"y ({name})", value, shape, loss)
+        target_of(f"y ({name})", value, shape, loss)
         for name, value, shape, loss in zip(
             graph.outputs, given, graph.out_shapes, losses, strict=True
         )
@@ -127,7 +129,7 @@ def check_training(
     named = [("x", xs[0]), *((f"y ({n})", t) for n, t in zip(graph.outputs, ys, strict=True))]
     weights = None
     if sample_weight is not None:
-        weights = _finite("sample_weight", _array("sample_weight", sample_weight))
+        weights = finite("sample_weight", array_of("sample_weight", sample_weight))
         if weights.ndim != 1:
             message = f"sample_weight must be one number per sample, got shape {weights.shape}"
             raise DataError(message)
@@ -149,15 +151,17 @@ def class_weighted(data: Data, class_weight: Mapping[int, float], losses: tuple[
     """
     _check_class_weight(class_weight)
     y = data.ys[0]
-    if len(data.ys) != 1 or not isinstance(losses[0], CrossEntropy | BinaryCrossEntropy):
-        message = "class_weight needs a net with one output and a cross-entropy loss"
+    kind = losses[0].targets
+    if len(data.ys) != 1 or not (kind.two_sided or kind is Targets.CLASSES):
+        message = "class_weight needs a net with one output and a loss of classes"
         raise DataError(message)
-    if isinstance(losses[0], BinaryCrossEntropy):
+    if kind.two_sided:
         labels = y.reshape(len(y), -1)
-        if labels.shape[1] != 1 or not np.isin(labels, (0, 1)).all():
+        sides = (-1, 0, 1) if kind is Targets.SIGNS else (0, 1)
+        if labels.shape[1] != 1 or not np.isin(labels, sides).all():
             message = "class_weight needs targets of 0 or 1, one per sample"
             raise DataError(message)
-        classes, numbers = 2, labels[:, 0].astype(np.int64)
+        classes, numbers = 2, (labels[:, 0] > 0).astype(np.int64)
     elif y.dtype.kind == "i" and y.ndim == 1:
         classes, numbers = None, y
     elif y.ndim == 2:
@@ -217,57 +221,6 @@ def _sorted_out(given: Any, names: list[str], what: str) -> list[Any]:
     return list(given)
 
 
-def _array(label: str, value: Any) -> Array:
-    try:
-        array = np.asarray(value)
-    except ValueError as err:
-        message = f"{label} cannot become an array: its rows differ in length"
-        raise DataError(message) from err
-    if array.dtype.kind not in "fiub":
-        message = f"{label} must hold numbers, got dtype {array.dtype}"
-        raise DataError(message)
-    if array.ndim == 0:
-        message = f"{label} must have one row per sample, got a single number"
-        raise DataError(message)
-    if not len(array):
-        message = f"{label} is empty"
-        raise DataError(message)
-    return array
-
-
-def _shape_message(label: str, got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    message = f"{label} must have shape (n, {', '.join(map(str, wanted))}), got {got}"
-    if got == wanted:
-        return message + "; for one sample use x[None]"
-    if len(got) == len(wanted) + 1 and got[1:] == (*wanted[1:], wanted[0]):
-        return message + "; channels go first: use x.transpose(0, -1, ...)"
-    if int(np.prod(got[1:])) == int(np.prod(wanted)):
-        return message + f"; use x.reshape(-1, {', '.join(map(str, wanted))})"
-    return message
-
-
-def _finite(label: str, array: Array) -> Array:
-    floats = array if array.dtype.kind == "f" else array.astype(np.float32)
-    largest = np.finfo(np.float32).max
-    # Both are NaN where a value is, and then neither comparison holds.
-    if not (floats.max() <= largest and floats.min() >= -largest):
-        good = np.abs(floats) <= largest
-        rows = np.flatnonzero(~good.reshape(len(floats), -1).all(axis=1))
-        message = (
-            f"{label} holds NaN or infinity (or numbers beyond float32) in {len(rows)} rows, the "
-            f"first being row {rows[0]}"
-        )
-        raise DataError(message)
-    return floats if floats.dtype == np.float64 else floats.astype(np.float32, copy=False)
-
-
-def _whole(label: str, array: Array) -> Array:
-    if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.floor(array))).all():
-        message = f"{label} must hold whole numbers, got dtype {array.dtype} with fractions"
-        raise DataError(message)
-    return array.astype(np.int64)
-
-
 def index_limit(graph: Graph, source: str) -> int:
     """Return below which number the values of an integer input must stay.
 
@@ -285,58 +238,6 @@ def index_limit(graph: Graph, source: str) -> int:
             if placed.dtype == "int":
                 reach.add(placed.name)
     return limit
-
-
-def _in_range(label: str, array: Array, size: int, what: str) -> None:
-    low, high = int(array.min()), int(array.max())
-    if low < 0 or high >= size:
-        message = f"{label} must lie in 0 … {size - 1} ({size} {what}), got {low} … {high}"
-        raise DataError(message)
-
-
-def _target(label: str, value: Any, shape: tuple[int, ...], loss: Loss) -> Array:
-    array = _array(label, value)
-    if isinstance(loss, CrossEntropy):
-        return _classes(label, array, shape, loss)
-    if shape == (1,) and array.ndim == 1:
-        array = array[:, None]
-    if array.shape[1:] != shape:
-        raise DataError(_shape_message(label, array.shape, shape))
-    floats = _finite(label, array)
-    if isinstance(loss, BinaryCrossEntropy) and ((floats < 0) | (floats > 1)).any():
-        message = f"{label} must lie in [0, 1] for binary_cross_entropy, got {floats.min()} … {floats.max()}"
-        raise DataError(message)
-    return floats
-
-
-def _classes(label: str, array: Array, shape: tuple[int, ...], loss: CrossEntropy) -> Array:
-    place = loss.axis - 1 if loss.axis > 0 else len(shape) + loss.axis
-    if not 0 <= place < len(shape):
-        message = f"cross_entropy along axis {loss.axis}: the output has shape (n, {shape})"
-        raise DataError(message)
-    numbers = (*shape[:place], *shape[place + 1 :])
-    if array.shape[1:] == shape:
-        probabilities = _finite(label, array)
-        if (probabilities < 0).any() or not np.allclose(
-            probabilities.sum(axis=place + 1), 1, atol=1e-4
-        ):
-            message = (
-                f"{label} has the shape of one-hot targets, but does not sum to 1 over classes"
-            )
-            raise DataError(message)
-        return probabilities
-    if array.shape[1:] == (*numbers, 1):
-        array = array[..., 0]
-    if array.shape[1:] != numbers:
-        wanted = ", ".join(map(str, ("n", *numbers)))
-        message = (
-            f"{label} must be class numbers of shape ({wanted}) or one-hot of shape "
-            f"(n, {', '.join(map(str, shape))}), got {array.shape}"
-        )
-        raise DataError(message)
-    classes = _whole(label, array)
-    _in_range(label, classes, shape[place], "classes")
-    return classes
 
 
 def _same_length(named: list[tuple[str, Array]]) -> None:

@@ -24,7 +24,7 @@ from unifw.measures.penalties import penalty
 from unifw.progress import display
 from unifw.spec import check, layers
 from unifw.spec.graph import Graph
-from unifw.spec.losses import BinaryCrossEntropy, CrossEntropy, Loss, loss
+from unifw.spec.losses import Loss, Outputs, Targets, loss
 from unifw.spec.metrics import Metric, metric
 from unifw.spec.optimizers import optimizer
 from unifw.spec.schedules import Plateau
@@ -661,23 +661,21 @@ def _loss_weights(net: Graph, losses: tuple[Loss, ...], given: Any) -> tuple[flo
 
 def _check_loss(net: Graph, name: str, shape: tuple[int, ...], rule: Loss) -> None:
     end = _last_layer(net, name)
-    if rule.logits and type(end) in (layers.Softmax, layers.Sigmoid):
+    if type(end) in (layers.Softmax, layers.Sigmoid) and rule.outputs is not Outputs.VALUES:
+        mend = (
+            "leave that layer out (predict then gives logits), or the net learns poorly and slowly"
+            if rule.outputs is Outputs.LOGITS
+            else "let it end in LogSoftmax, or use CrossEntropy with logits"
+        )
         message = (
-            f"{type(rule).__name__} takes logits, but output {name!r} ends in {end!r}; leave that "
-            "layer out (predict then gives logits), or the net learns poorly and slowly"
+            f"{type(rule).__name__} takes {rule.outputs.value}, but output {name!r} ends in {end!r}; "
+            f"{mend}"
         )
         raise SpecError(message)
-    if isinstance(rule, CrossEntropy):
-        place = rule.axis - 1 if rule.axis > 0 else len(shape) + rule.axis
-        if not 0 <= place < len(shape):
-            message = f"{rule!r}: output {name!r} of shape (n, {shape}) has no such axis"
-            raise SpecError(message)
-        if shape[place] == 1:
-            message = (
-                f"cross_entropy over a single class is always zero: output {name!r} has one; use "
-                "binary_cross_entropy, or two classes"
-            )
-            raise SpecError(message)
+    problem = rule.misfit(shape)
+    if problem:
+        message = f"{rule!r}: output {name!r} of shape (n, *{shape}) {problem}"
+        raise SpecError(message)
 
 
 def _last_layer(net: Graph, name: str) -> layers.Layer | None:
@@ -717,12 +715,14 @@ def _check_metrics(
 
 
 def _clash(single: Metric, rule: Loss, rank: int, size: int) -> str:
-    """Return why a metric that asks for one class per sample does not go with a loss."""
+    """Return why a metric does not go with a loss; empty if it does."""
+    if rule.targets in (Targets.LABELS, Targets.ZEROS):
+        return f"is judged by {type(rule).__name__}, whose targets no metric can be taken of"
     if single.axis is None:
         return ""
-    if isinstance(rule, BinaryCrossEntropy) and size > 1:
+    if rule.targets.two_sided and size > 1:
         return "is judged value by value, without one class per sample; use 'binary_accuracy'"
-    if isinstance(rule, CrossEntropy) and single.axis % (rank + 1) != rule.axis % (rank + 1):
+    if rule.targets.one_class and single.axis % (rank + 1) != rule.axis % (rank + 1):
         return (
             f"has its classes along axis {rule.axis}, as the loss says; Accuracy({rule.axis}) can"
         )

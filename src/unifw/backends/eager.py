@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 from unifw.backends.schedule import batch_last, learning, schedule
 from unifw.formulas.functional import Formula, Functional
+from unifw.formulas.losses import LossFormula, wanted
 from unifw.rules import Rules
 from unifw.spec.graph import Graph, Placed
+from unifw.spec.losses import Loss
 from unifw.spec.optimizers import Optimizer
 
-__all__ = ["Call", "Forward", "Walk", "activation", "by_formula", "slot_places"]
+__all__ = ["Call", "Forward", "Walk", "activation", "by_formula", "judged_by", "slot_places"]
 
 
 class Call(NamedTuple):
@@ -66,6 +68,21 @@ def by_formula(functional: Functional) -> Callable[[Formula], Callable[[Placed],
         def rule(placed: Placed) -> Forward:
             applied, parts = formula(placed, functional), tuple(placed.parts)
             return lambda call: applied(call.inputs, tuple([call.weights[p] for p in parts]))
+
+        return rule
+
+    return wrap
+
+
+def judged_by(functional: Functional) -> Callable[[LossFormula], Callable[..., Any]]:
+    """Return what makes a loss's rule of a shared formula, in the words of a framework."""
+
+    def wrap(formula: LossFormula) -> Callable[..., Any]:
+        def rule(loss: Loss, out: Any, target: Any) -> Any:
+            shape = tuple(out.shape[1:])
+            if loss.targets.one_class and target.ndim < out.ndim:
+                target = wanted(loss, shape, functional)(target)
+            return formula(loss, shape, functional)(out, target)
 
         return rule
 

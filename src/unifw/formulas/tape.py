@@ -44,6 +44,10 @@ class Value:
     ) -> None:
         self.data, self.learns, self.sources, self.weak = data, learns, sources, weak
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
     def __add__(self, other: Any) -> Value:
         a, b = _met(self, other)
         return _joined(a.data + b.data, (a, lambda d: d), (b, lambda d: d))

@@ -1,4 +1,7 @@
-"""The formulas of the losses: value and gradient in NumPy. They are the reference for all backends."""
+"""The losses in NumPy: value and gradient. They are the reference for all backends.
+
+The first ones are written out here; ``unifw.formulas.losses`` has the others.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unifw.formulas.losses import LossFormula, loss_formulas, wanted
+from unifw.formulas.tape import TAPE, Value, gradients
 from unifw.rules import Rules
 from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
 
@@ -93,3 +98,22 @@ def huber(loss: Huber, out: Array, target: Array) -> Result:
     size = np.abs(apart)
     values = np.where(size <= loss.delta, apart * apart / 2, loss.delta * (size - loss.delta / 2))
     return _mean(values), np.clip(apart, -loss.delta, loss.delta) / out[0].size
+
+
+def _by_formula(formula: LossFormula) -> Formula:
+    """Return a shared formula as one of these."""
+
+    def judged(loss: Loss, out: Array, target: Array) -> Result:
+        shape = out.shape[1:]
+        asked, x = Value(target), Value(out, learns=True)
+        if loss.targets.one_class and target.dtype.kind == "i":
+            asked = wanted(loss, shape, TAPE)(asked)
+        y = formula(loss, shape, TAPE)(x, asked)
+        places = y.data[0].size
+        (gradient,) = gradients(y, np.full_like(y.data, 1 / places), [x])
+        return _mean(y.data), np.asarray(gradient)
+
+    return judged
+
+
+rules.adopt(loss_formulas, _by_formula)

@@ -10,6 +10,9 @@ import megengine.functional as F
 import numpy as np
 from megengine import Tensor
 
+from unifw.backends.eager import judged_by
+from unifw.backends.megengine.functional import FUNCTIONAL
+from unifw.formulas.losses import loss_formulas
 from unifw.rules import Rules
 from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
 from unifw.spec.optimizers import Optimizer, PlainOps
@@ -120,6 +123,9 @@ def huber(loss: Huber, out: Any, target: Any) -> Any:
     size = F.abs(apart)
     near, far = apart * apart * 0.5, (size - loss.delta / 2) * loss.delta
     return F.where(size <= loss.delta, near, far)
+
+
+rules.adopt(loss_formulas, judged_by(FUNCTIONAL))
 
 
 def clip(optimizer: Optimizer, grads: Sequence[Any]) -> Sequence[Any]:

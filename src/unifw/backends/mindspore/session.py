@@ -104,11 +104,10 @@ class MindSporeSession(Session):
         self._net = Net(graph, self._parameters)
         self._net.set_train(mode=False)
         self._trained = [self._parameters[n] for n, part in graph.parts.items() if part.trainable]
-        ranks = tuple(len(shape) + 1 for shape in graph.out_shapes)
         body = Body(graph, self._parameters, training=True)
         pulls = penalties(graph.regularizers, self._parameters)
         holds = constraints(graph.constraints, self._parameters)
-        judged = Judged(body, options.losses, options.loss_weights, ranks, pulls)
+        judged = Judged(body, options.losses, options.loss_weights, graph.out_shapes, pulls)
         dropped = sum(isinstance(p.layer, L.Dropout) for p in graph)
         counts = (len(graph.inputs), len(graph.outputs), dropped)
         passes = Passes(judged, self._trained, counts)

@@ -7,9 +7,11 @@ from typing import Any
 import mindspore
 from mindspore import Parameter, ParameterTuple, nn, ops
 
+from unifw.backends.mindspore.functional import FUNCTIONAL
 from unifw.backends.mindspore.rules import log_softmax
+from unifw.formulas.losses import LossFormula, loss_formulas, wanted
 from unifw.rules import Rules
-from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
+from unifw.spec.losses import CTC, MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
 from unifw.spec.optimizers import SGD, Adam, Optimizer
 
 __all__ = ["TrainStep", "rules"]
@@ -20,17 +22,18 @@ rules = Rules("backend 'mindspore'")
 class Judge(nn.Cell):
     """Base of the losses: outputs and targets to one value per place, samples first."""
 
-    def __init__(self, loss: Loss, rank: int) -> None:
+    def __init__(self, loss: Loss, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.build(loss, rank)
+        self.build(loss, shape)
 
-    def build(self, loss: Any, rank: int) -> None:
-        """Keep what ``construct`` needs; ``rank`` counts the output's axes with the batch."""
+    def build(self, loss: Any, shape: tuple[int, ...]) -> None:
+        """Keep what ``construct`` needs; ``shape`` is that of one output, without the batch."""
 
 
 @rules(CrossEntropy)
 class CrossEntropyJudge(Judge):
-    def build(self, loss: Any, rank: int) -> None:
+    def build(self, loss: Any, shape: tuple[int, ...]) -> None:
+        rank = len(shape) + 1
         self.axis = loss.axis % rank
         self.is_plain = rank == 2
         self.whole = ops.SoftmaxCrossEntropyWithLogits()
@@ -74,8 +77,8 @@ class MAEJudge(Judge):
 
 @rules(Huber)
 class HuberJudge(Judge):
-    def build(self, loss: Any, rank: int) -> None:
-        del rank
+    def build(self, loss: Any, shape: tuple[int, ...]) -> None:
+        del shape
         self.delta = loss.delta
 
     def construct(self, out: Any, target: Any) -> Any:
@@ -83,6 +86,42 @@ class HuberJudge(Judge):
         size = ops.abs(apart)
         near, far = apart * apart * 0.5, (size - self.delta / 2) * self.delta
         return ops.where(size <= self.delta, near, far)
+
+
+@rules(CTC)
+class CTCJudge(Judge):
+    """The framework's own, as one kernel: written out step by step it compiles for seconds per time step."""
+
+    def build(self, loss: Any, shape: tuple[int, ...]) -> None:
+        self.time, self.blank = shape[0], loss.blank
+
+    def construct(self, out: Any, target: Any) -> Any:
+        log_p = ops.transpose(log_softmax(out, -1), (1, 0, 2))
+        there = ops.cast(target >= 0, mindspore.int32)
+        counts = ops.cast(ops.sum(ops.cast(there, mindspore.float32), 1), mindspore.int32)
+        steps = ops.full((out.shape[0],), self.time, dtype=mindspore.int32)
+        return ops.ctc_loss(log_p, target * there, steps, counts, self.blank, "none")[0]
+
+
+def _by_formula(formula: LossFormula) -> type[Judge]:
+    """Make a judge of a shared formula."""
+
+    class ByFormula(Judge):
+        def build(self, loss: Any, shape: tuple[int, ...]) -> None:
+            self.applied = formula(loss, shape, FUNCTIONAL)
+            self.has_classes = loss.targets.one_class
+            if self.has_classes:
+                self.wanted = wanted(loss, shape, FUNCTIONAL)
+
+        def construct(self, out: Any, target: Any) -> Any:
+            if self.has_classes and target.ndim < out.ndim:
+                return self.applied(out, self.wanted(target))
+            return self.applied(out, target)
+
+    return ByFormula
+
+
+rules.adopt(loss_formulas, _by_formula)
 
 
 class Judged(nn.Cell):
@@ -93,13 +132,13 @@ class Judged(nn.Cell):
         net: nn.Cell,
         losses: tuple[Loss, ...],
         weights: tuple[float, ...],
-        ranks: tuple[int, ...],
+        shapes: tuple[tuple[int, ...], ...],
         penalties: nn.CellList,
     ) -> None:
         super().__init__(auto_prefix=False)
         self.net = net
-        pairs = zip(losses, ranks, strict=False)  # a net that only predicts has no losses
-        judges = [rules.find(loss)(loss, rank) for loss, rank in pairs]
+        pairs = zip(losses, shapes, strict=False)  # a net that only predicts has no losses
+        judges = [rules.find(loss)(loss, shape) for loss, shape in pairs]
         self.judges = nn.CellList(judges, auto_prefix=False)
         self.count, self.weights = len(losses), weights
         self.penalties, self.penalty_count = penalties, len(penalties)

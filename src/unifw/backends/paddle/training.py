@@ -8,7 +8,10 @@ from typing import Any
 import paddle
 import paddle.nn.functional as F
 
+from unifw.backends.eager import judged_by
+from unifw.backends.paddle.functional import FUNCTIONAL
 from unifw.backends.paddle.rules import log_softmax
+from unifw.formulas.losses import loss_formulas
 from unifw.rules import Rules
 from unifw.spec.losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
 from unifw.spec.optimizers import Optimizer
@@ -84,6 +87,9 @@ def huber(loss: Huber, out: Any, target: Any) -> Any:
     size = paddle.abs(apart)
     near, far = apart * apart * 0.5, (size - loss.delta / 2) * loss.delta
     return paddle.where(size <= loss.delta, near, far)
+
+
+rules.adopt(loss_formulas, judged_by(FUNCTIONAL))
 
 
 def clip(optimizer: Optimizer, grads: Sequence[Any]) -> Sequence[Any]:

@@ -109,13 +109,31 @@ class LayerCase:
 
 @dataclass(frozen=True)
 class LossCase:
-    """One loss on outputs of this shape and given targets."""
+    """One loss on outputs of this shape and given targets.
+
+    Attributes
+    ----------
+    name : str
+        What the test is called.
+    loss : Loss
+        The loss.
+    shape : tuple of int
+        Of the outputs, without the batch axis.
+    targets : str
+        A key of ``TARGETS``, or the dtype of class numbers.
+    scale : float
+        What the outputs are multiplied by.
+    values : {"normal", "rates", "halves"}
+        What the outputs hold: normal numbers, positive ones with a zero among them, or few different ones,
+        all multiples of a half, which hit kinks exactly.
+    """
 
     name: str
     loss: losses.Loss
     shape: Shape
     targets: str = "normal"
     scale: float = 1.0
+    values: str = "normal"
 
     @cached_property
     def graph(self) -> Graph:
@@ -123,30 +141,107 @@ class LossCase:
         x, at = Input(self.shape), Input(self.shape, "int")
         return Graph([x, at], L.Add()(x, _probe("probe", self.shape)(at)), self.name)
 
+    @property
+    def is_smooth(self) -> bool:
+        """Whether slopes around the outputs say what the gradient is: no large steps, no kinks hit."""
+        return self.scale == 1.0 and self.values != "halves" and self.targets != "equal"
+
     def inputs(self) -> tuple[Array, ...]:
         """Return the outputs that are judged, and the positions for the probe."""
         x = random_state("loss", self.name).standard_normal((ROWS, *self.shape)) * self.scale
+        if self.values == "rates":
+            x = np.abs(x) + 0.1
+        if self.values == "halves":
+            x = np.round(x * 2) / 2
         return x.astype(np.float32), _positions(x.shape)
 
     def target(self) -> Any:
         """Return the targets."""
         draw = random_state("target", self.name)
-        if self.targets == "equal":  # half of the outputs are exactly right
-            x = self.inputs()[0].reshape(-1).copy()
-            x[::2] = draw.standard_normal(x[::2].size)
-            return x.reshape(ROWS, *self.shape)
-        if self.targets == "normal":
-            return draw.standard_normal((ROWS, *self.shape)).astype(np.float32)
-        if self.targets == "shares":
-            return draw.random_sample((ROWS, *self.shape)).astype(np.float32)
-        axis = getattr(self.loss, "axis", 1)
-        classes = (ROWS, *self.shape)[axis]
-        if self.targets == "probabilities":
-            values = draw.random_sample((ROWS, *self.shape)) + 0.1
-            return (values / values.sum(axis=axis, keepdims=True)).astype(np.float32)
-        rest = [ROWS, *self.shape]
-        del rest[axis]
-        return draw.randint(0, classes, rest).astype(self.targets)
+        if self.targets in TARGETS:
+            return TARGETS[self.targets](self, draw)
+        return _class_numbers(self, draw).astype(self.targets)
+
+
+def _half_right(case: LossCase, draw: Any) -> Any:
+    x = case.inputs()[0].reshape(-1).copy()
+    x[::2] = draw.standard_normal(x[::2].size)
+    return x.reshape(ROWS, *case.shape)
+
+
+def _normal(case: LossCase, draw: Any) -> Any:
+    return draw.standard_normal((ROWS, *case.shape)).astype(np.float32)
+
+
+def _shares(case: LossCase, draw: Any) -> Any:
+    return draw.random_sample((ROWS, *case.shape)).astype(np.float32)
+
+
+def _counts(case: LossCase, draw: Any) -> Any:
+    return draw.randint(0, 4, (ROWS, *case.shape)).astype(np.float32)
+
+
+def _bits(case: LossCase, draw: Any) -> Any:
+    return draw.randint(0, 2, (ROWS, *case.shape)).astype(np.float32)
+
+
+def _signs(case: LossCase, draw: Any) -> Any:
+    return _bits(case, draw) * 2 - 1
+
+
+def _probabilities(case: LossCase, draw: Any) -> Any:
+    values = draw.random_sample((ROWS, *case.shape)) + 0.1
+    return (values / values.sum(axis=case.loss.axis, keepdims=True)).astype(np.float32)
+
+
+def _class_numbers(case: LossCase, draw: Any) -> Any:
+    rest = [ROWS, *case.shape]
+    classes = rest.pop(case.loss.axis)
+    return draw.randint(0, classes, rest)
+
+
+def _one_hot(case: LossCase, draw: Any) -> Any:
+    numbers = np.expand_dims(_class_numbers(case, draw), case.loss.axis)
+    found = np.zeros((ROWS, *case.shape), dtype=np.float32)
+    np.put_along_axis(found, numbers, 1, axis=case.loss.axis)
+    return found
+
+
+def _none(case: LossCase, draw: Any) -> Any:
+    del case, draw
+    return np.zeros(ROWS, dtype=np.float32)
+
+
+def _labels(case: LossCase, draw: Any) -> Any:
+    """Return rows of three labels down to none; the first one repeats itself."""
+    names = [label for label in range(case.shape[-1]) if label != case.loss.blank]  # type: ignore[attr-defined]
+    found = draw.choice(names, (ROWS, 3))
+    found[0] = names[1]
+    for row in range(1, ROWS):
+        found[row, 4 - row :] = -1
+    return found
+
+
+def _label(case: LossCase, draw: Any) -> Any:
+    return _labels(case, draw)[:, :1]
+
+
+# "equal": half of the outputs are exactly right.
+TARGETS: Mapping[str, Callable[[LossCase, Any], Any]] = MappingProxyType(
+    {
+        "equal": _half_right,
+        "normal": _normal,
+        "shares": _shares,
+        "counts": _counts,
+        "bits": _bits,
+        "signs": _signs,
+        "probabilities": _probabilities,
+        "one-hot": _one_hot,
+        "none": _none,
+        "labels": _labels,
+        "label": _label,
+    }
+)
 
 
 def _probe(name: str, shape: Shape) -> Layer | _Chain:
