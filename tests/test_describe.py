@@ -31,6 +31,11 @@ from unifw.weights import initial
         (lambda: L.Permute((1, 1)), "axes must name each of 1 … 2 once"),
         (lambda: L.Reshape((-1, -1)), "only one axis"),
         (lambda: L.GELU("tan"), "Did you mean 'tanh'"),
+        (lambda: L.Hardtanh(1, 1), "min_value must be below max_value, got 1 and 1"),
+        (lambda: L.HardSigmoid(0), "slope"),
+        (lambda: L.Softplus(0), "beta"),
+        (lambda: L.CELU(-1), "alpha"),
+        (lambda: L.PReLU(shared=1), "shared must be True or False"),
         (lambda: L.Dense(3, weight_init="he"), "initializer"),
         (lambda: L.Dense(3, name="a b"), "letters, digits"),
         (lambda: uf.optimizers.SGD(nesterov=True), "nesterov needs a momentum"),
@@ -58,6 +63,8 @@ def test_wrong_arguments_are_refused_at_once(make: Any, says: str) -> None:
         ([L.GlobalAvgPool()], (8,), "needs input of shape"),
         ([L.LayerNorm(2)], (8,), "cannot normalise the last 2 axes"),
         ([L.Softmax(3)], (8,), "axis 3 is not there"),
+        ([L.GLU(1)], (3, 4), "axis 1 is 3 long, which has no two halves"),
+        ([L.GLU(0)], (4,), "other than 0, the batch"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused_with_layer_and_mend(

@@ -174,6 +174,58 @@ def named(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op({L.ReLU: "Relu"}.get(type(placed.layer), type(placed.layer).__name__), *inputs)
 
 
+@rules(L.PReLU)
+def prelu(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    if len(placed.in_shape) == 1 or placed.layer.shared:
+        return w.op("PRelu", *inputs, w.weight(placed, "weight"))
+    # One slope per channel is stored so as to meet the positions, for runtimes that want a constant.
+    shape = (-1, *(1,) * (len(placed.in_shape) - 1))
+    slopes = w.weights[placed.weights["weight"]].reshape(shape)
+    return w.op("PRelu", *inputs, w.constant("slopes", slopes))
+
+
+@rules(L.ReLU6)
+def relu6(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("Clip", *inputs, w.number(0.0), w.number(6.0))
+
+
+@rules(L.Hardtanh)
+def hardtanh(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer = placed.layer
+    return w.op("Clip", *inputs, w.number(layer.min_value), w.number(layer.max_value))
+
+
+@rules(L.SELU)
+def selu(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("Selu", *inputs)
+
+
+@rules(L.CELU)
+def celu(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    return w.op("Celu", *inputs, alpha=placed.layer.alpha)
+
+
+@rules(L.HardSigmoid)
+def hard_sigmoid(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    return w.op("HardSigmoid", *inputs, alpha=placed.layer.slope, beta=placed.layer.offset)
+
+
+@rules(L.HardSwish)
+def hard_swish(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    if w.opset >= 14:  # the first with an operator of its own
+        return w.op("HardSwish", *inputs)
+    return w.op("Mul", *inputs, w.op("HardSigmoid", *inputs, alpha=1 / 6, beta=0.5))
+
+
+@rules(L.Softsign)
+def softsign(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("Softsign", *inputs)
+
+
 @rules(L.LeakyReLU)
 def leaky_relu(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("LeakyRelu", *inputs, alpha=placed.layer.negative_slope)
