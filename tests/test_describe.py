@@ -35,6 +35,9 @@ from unifw.weights import initial
         (lambda: L.HardSigmoid(0), "slope"),
         (lambda: L.Softplus(0), "beta"),
         (lambda: L.CELU(-1), "alpha"),
+        (lambda: L.Dot(0), "axes must be one or two whole numbers other than 0, the batch, got 0"),
+        (lambda: L.Dot((1, 2, 3)), "axes must be one or two"),
+        (lambda: L.Dot(1, normalize="yes"), "normalize must be True or False"),
         (lambda: L.PReLU(shared=1), "shared must be True or False"),
         (lambda: L.Dense(3, weight_init="he"), "initializer"),
         (lambda: L.Dense(3, name="a b"), "letters, digits"),
@@ -82,6 +85,14 @@ def test_wrong_graphs_are_refused() -> None:
         uf.Graph(x, L.Concatenate()(x, other))
     with pytest.raises(ShapeError, match="same shape"):
         L.Add()(x, other)
+    with pytest.raises(ShapeError, match="at least two besides the batch"):
+        L.MatMul()(x, other)
+    with pytest.raises(ShapeError, match=r"last axis, 3, must be as long as .* one, 2"):
+        L.MatMul()(uf.Input((2, 3)), uf.Input((2, 3)))
+    with pytest.raises(ShapeError, match="equally long, got 4 and 3"):
+        L.Dot(1)(x, other)
+    with pytest.raises(SpecError, match=r"takes 2 input\(s\), got 3"):
+        L.Subtract()(x, x, x)
     with pytest.raises(SpecError, match="at least 2"):
         L.Add()(x)
     with pytest.raises(SpecError, match="takes int input"):

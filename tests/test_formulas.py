@@ -13,11 +13,11 @@ from unifw import layers as L
 from unifw.data import Data
 from unifw.formulas.tape import TAPE
 from unifw.spec.initializers import random_state
-from unifw.testing.cases import activations
+from unifw.testing.cases import activations, merging
 from unifw.testing.cases.kinds import ROWS, LayerCase
 from unifw.testing.compare import gradients, opened, rough_weights
 
-CASES: tuple[LayerCase, ...] = (*activations.CASES,)
+CASES: tuple[LayerCase, ...] = (*activations.CASES, *merging.CASES)
 MSE = (uf.losses.MSE(),)
 STEP = 1e-5
 
@@ -123,6 +123,39 @@ def test_glu_gates_one_half_by_the_other() -> None:
     with opened("numpy", uf.Sequential([L.GLU(1)], input_shape=(6, 3)), dtype="float64") as session:
         (y,) = session.forward((x,))
     assert y == pytest.approx(x[:, :3] / (1 + np.exp(-x[:, 3:])))
+
+
+def test_joins_by_hand_ties_to_the_first() -> None:
+    x, y, z = [1, 2, 3, 2], [2, 2, 1, 2], [0, 2, 3, 4]
+    found, grads = at(L.Maximum(), x, y, z)
+    assert found.tolist() == [2, 2, 3, 4]
+    assert [g.tolist() for g in grads] == [[0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
+    found, grads = at(L.Minimum(), x, y, z)
+    assert found.tolist() == [0, 2, 1, 2]
+    assert [g.tolist() for g in grads] == [[0, 1, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0]]
+    found, grads = at(L.Average(), x, y, z)
+    assert found == pytest.approx(np.array([1, 2, 7 / 3, 8 / 3]))
+    assert at(L.Subtract(), x, y)[0].tolist() == [-1, 0, 2, 0]
+    found, (above, below) = at(L.Divide(), x, y)
+    assert found.tolist() == [0.5, 1, 3, 1]
+    assert above.tolist() == [0.5, 0.5, 1, 0.5]
+    assert below.tolist() == [-0.25, -0.5, -3, -0.5]
+
+
+def test_dot_is_einsum_and_cosines_lie_within_one() -> None:
+    draw = random_state("dot")
+    x, y = draw.standard_normal((2, 3, 2, 4)), draw.standard_normal((2, 2, 4, 3))
+    y[0] = 0  # a length of nothing divides by 1e-6, and stays nothing
+    symbols = [uf.Input(a.shape[1:]) for a in (x, y)]
+    for normalize in (False, True):
+        net = uf.Graph(symbols, L.Dot((1, -1), normalize=normalize)(*symbols))
+        with opened("numpy", net, dtype="float64") as session:
+            (found,) = session.forward((x, y))
+        wanted = np.einsum("nkab,ncdk->nabcd", x, y)
+        if normalize:
+            lengths = np.linalg.norm(x, axis=1), np.maximum(np.linalg.norm(y, axis=3), 1e-6)
+            wanted /= np.einsum("nab,ncd->nabcd", *lengths)
+        assert found == pytest.approx(wanted)
 
 
 def test_a_choice_between_numbers_is_a_float() -> None:

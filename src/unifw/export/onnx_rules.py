@@ -161,6 +161,19 @@ def multiply(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return y
 
 
+@rules(L.Maximum, L.Minimum, L.Average)
+def joined(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    return w.op(
+        {L.Maximum: "Max", L.Minimum: "Min", L.Average: "Mean"}[type(placed.layer)], *inputs
+    )
+
+
+@rules(L.MatMul)
+def matmul(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("MatMul", *inputs)
+
+
 @rules(L.Concatenate)
 def concatenate(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("Concat", *inputs, axis=placed.layer.axis)

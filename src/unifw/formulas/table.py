@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unifw.formulas import activations
+from unifw.formulas import activations, merging
 from unifw.formulas.functional import formulas
 
-__all__ = ["activations", "formulas"]
+__all__ = ["activations", "formulas", "merging"]

@@ -31,7 +31,16 @@ from unifw.spec.layers.activation import (
 from unifw.spec.layers.base import Layer, Part
 from unifw.spec.layers.conv import Conv1D, Conv2D
 from unifw.spec.layers.dense import Dense, Embedding
-from unifw.spec.layers.merge import Add, Concatenate, Multiply
+from unifw.spec.layers.merge import (
+    Add,
+    Average,
+    Concatenate,
+    Divide,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+)
 from unifw.spec.layers.norm import BatchNorm, Dropout, LayerNorm
 from unifw.spec.layers.pool import (
     AvgPool1D,
@@ -41,6 +50,7 @@ from unifw.spec.layers.pool import (
     MaxPool1D,
     MaxPool2D,
 )
+from unifw.spec.layers.product import Dot, MatMul
 from unifw.spec.layers.reshape import Flatten, Pad, Permute, Reshape
 
 __all__ = [
@@ -51,6 +61,7 @@ __all__ = [
     "GLU",
     "SELU",
     "Add",
+    "Average",
     "AvgPool1D",
     "AvgPool2D",
     "BatchNorm",
@@ -58,6 +69,8 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Dense",
+    "Divide",
+    "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -71,8 +84,11 @@ __all__ = [
     "LeakyReLU",
     "LogSigmoid",
     "LogSoftmax",
+    "MatMul",
     "MaxPool1D",
     "MaxPool2D",
+    "Maximum",
+    "Minimum",
     "Mish",
     "Multiply",
     "PReLU",
@@ -87,6 +103,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "Subtract",
     "Tanh",
 ]
 
@@ -112,8 +129,15 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             Permute,
             Pad,
             Add,
+            Subtract,
             Multiply,
+            Divide,
+            Average,
+            Maximum,
+            Minimum,
             Concatenate,
+            MatMul,
+            Dot,
             ReLU,
             LeakyReLU,
             PReLU,

@@ -39,9 +39,10 @@ class LayerCase:
         The layer.
     shapes : tuple of shapes
         Of its inputs, without the batch axis.
-    values : {"normal", "large", "ties", "wide", "zeros", "indices"}
+    values : {"normal", "large", "ties", "wide", "zeros", "positive", "indices"}
         What the inputs hold: normal numbers, a hundred times them, few different ones (as in real
-        images: -2 … 2, or -7 … 7), normal numbers with exact zeros among them, or indices below 7.
+        images: -2 … 2, or -7 … 7), normal numbers with exact zeros among them, numbers from 1/2 to
+        2, or indices below 7.
     """
 
     name: str
@@ -151,6 +152,8 @@ def drawn(values: str, shape: Shape, *key: object) -> Array:
         return draw.randint(0, 7, size).astype(np.int64)
     if values == "large":
         return (draw.standard_normal(size) * 100).astype(np.float32)
+    if values == "positive":
+        return draw.uniform(0.5, 2, size).astype(np.float32)
     if values == "wide":
         return draw.randint(-7, 8, size).astype(np.float32)
     if values == "ties":
