@@ -31,7 +31,7 @@ from unifw.errors import (
 )
 from unifw.measures.metrics import Meter, meter
 from unifw.process import noting_changes
-from unifw.randomness import dropout_masks
+from unifw.randomness import random_masks
 from unifw.spec.graph import Graph
 from unifw.spec.losses import Loss
 from unifw.spec.metrics import Metric
@@ -59,7 +59,7 @@ class Options:
     dtype : {"float32", "float64"}
         Of weights and computation.
     seed : int
-        For shuffles and dropout masks.
+        For shuffles, dropout masks and noise.
     """
 
     losses: tuple[Loss, ...] = ()
@@ -170,7 +170,7 @@ class Session(ABC):
         coefficients : tuple of float
             ``options.optimizer.coefficients(step)``.
         masks : mapping of str to ndarray
-            For each Dropout node, what its input is multiplied by.
+            For each node of dropout or noise, what its input is multiplied by, or what is added.
 
         Returns
         -------
@@ -263,7 +263,7 @@ class Session(ABC):
             # A batch may hold nothing but samples of weight zero: its loss and gradient are zero.
             total = batch.weights.sum() or 1
             batch = Data(batch.xs, batch.ys, batch.weights / total)
-        masks = dropout_masks(self.graph, self.options.seed, self.steps, len(batch))
+        masks = random_masks(self.graph, self.options.seed, self.steps, len(batch))
         return self.train_batch(batch, self.options.optimizer.coefficients(self.steps), masks)
 
 

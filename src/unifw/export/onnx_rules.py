@@ -118,9 +118,9 @@ def layer_norm(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("Add", w.op("Mul", y, w.weight(placed, "weight")), w.weight(placed, "bias"))
 
 
-@rules(L.Dropout)
-def dropout(w: Writer, placed: Placed, inputs: list[str]) -> str:
-    del w, placed  # nothing is dropped outside training
+@rules(L.Dropout, L.SpatialDropout, L.GaussianNoise)
+def noise(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del w, placed  # nothing is dropped or added outside training
     return inputs[0]
 
 

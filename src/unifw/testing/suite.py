@@ -17,7 +17,7 @@ from unifw.backend import Options, Plan
 from unifw.data import Data
 from unifw.errors import DeviceUnavailable
 from unifw.initializers import Constant
-from unifw.randomness import dropout_masks
+from unifw.randomness import random_masks
 from unifw.spec.graph import Graph, Input, Sequential
 from unifw.testing.cases import (
     KINKED,
@@ -93,7 +93,7 @@ def test_layer_gradients(backend: str, case: LayerCase) -> None:
     graph = case.probed
     target = np.random.RandomState(1).standard_normal((ROWS, *graph.out_shapes[0]))
     batch = Data(case.probed_inputs(), (target.astype(np.float32),))
-    masks = dropout_masks(graph, 0, 1, ROWS)
+    masks = random_masks(graph, 0, 1, ROWS)
     with opened(backend, graph, MSE) as session:
         loss, found = gradients(session, batch, masks)
     with opened(REFERENCE[0], graph, MSE, dtype=REFERENCE[1]) as reference:
@@ -311,6 +311,23 @@ def test_dropout_within_branches_is_off_in_evaluation(backend: str) -> None:
             (kept,) = session.forward((rows,))
             assert apart(kept, rows * rows + rows) <= FORWARD
             assert apart(dropped, rows * rows + rows) > 0.1
+
+
+def test_each_kind_of_noise_finds_its_own_numbers(backend: str) -> None:
+    x = Input((4, 6))
+    loud = L.GaussianNoise(3.0, name="loud")(L.Dropout(0.5, name="some")(x))
+    net = Graph(x, [L.SpatialDropout(0.5, name="whole")(x), loud, L.GaussianNoise(name="low")(x)])
+    rows = np.linspace(-1, 1, ROWS * 24, dtype=np.float32).reshape(ROWS, 4, 6)
+    masks = random_masks(net, 0, 1, ROWS)
+    assert masks["whole"].shape == (ROWS, 4, 1)
+    with opened(backend, net, MSE * 3) as session:
+        _, outs = session.take_step(Data((rows,), (rows,) * 3))
+        whole, noisy, low = map(session.host, outs)
+        kept = session.forward((rows,))
+    assert apart(whole, rows * masks["whole"]) <= FORWARD
+    assert apart(noisy, rows * masks["some"] + masks["loud"]) <= FORWARD
+    assert apart(low, rows + masks["low"]) <= FORWARD
+    assert all(np.array_equal(out, rows) for out in kept)
 
 
 def test_train_evaluate_train_leaves_the_curve_alone(backend: str) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Options, Session
-from unifw.backends.mindspore.rules import Dropout, rules
+from unifw.backends.mindspore.rules import Masked, rules
 from unifw.backends.mindspore.training import Judged, TrainStep
 from unifw.backends.schedule import schedule
 from unifw.data import Data
@@ -34,13 +34,13 @@ class Body(nn.Cell):
         super().__init__(auto_prefix=False)
         places = {node.name: place for place, node in enumerate(graph.inputs)}
         cells = []
-        dropped = 0
+        masked = 0
         steps = schedule(graph)
         for placed, _, target, _ in steps:
             parts = {part: parameters[full] for part, full in placed.weights.items()}
             cell = rules.find(placed.layer)(placed, parts, training=training)
-            if isinstance(cell, Dropout):
-                cell.number, dropped = dropped, dropped + 1
+            if isinstance(cell, Masked):
+                cell.number, masked = masked, masked + 1
             cells.append(cell)
             places[target] = len(places)
         self.steps = nn.CellList(cells, auto_prefix=False)
@@ -106,8 +106,8 @@ class MindSporeSession(Session):
         ranks = tuple(len(shape) + 1 for shape in graph.out_shapes)
         body = Body(graph, self._parameters, training=True)
         judged = Judged(body, options.losses, ranks[: len(options.losses)])
-        dropped = sum(isinstance(p.layer, L.Dropout) for p in graph)
-        counts = (len(graph.inputs), len(graph.outputs), dropped)
+        masked = sum(isinstance(p.layer, L.Noise) for p in graph)
+        counts = (len(graph.inputs), len(graph.outputs), masked)
         self._step = TrainStep(judged, options.optimizer, self._trained, counts)
         self._step.set_train()
         self._compiled: set[int] = set()

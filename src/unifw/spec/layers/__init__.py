@@ -41,7 +41,8 @@ from unifw.spec.layers.merge import (
     Multiply,
     Subtract,
 )
-from unifw.spec.layers.norm import BatchNorm, Dropout, LayerNorm
+from unifw.spec.layers.noise import Dropout, GaussianNoise, Noise, SpatialDropout
+from unifw.spec.layers.norm import BatchNorm, LayerNorm
 from unifw.spec.layers.pool import (
     AvgPool1D,
     AvgPool2D,
@@ -74,6 +75,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianNoise",
     "GlobalAvgPool",
     "GlobalMaxPool",
     "HardSigmoid",
@@ -91,6 +93,7 @@ __all__ = [
     "Minimum",
     "Mish",
     "Multiply",
+    "Noise",
     "PReLU",
     "Pad",
     "Part",
@@ -103,6 +106,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "SpatialDropout",
     "Subtract",
     "Tanh",
 ]
@@ -124,6 +128,8 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             BatchNorm,
             LayerNorm,
             Dropout,
+            SpatialDropout,
+            GaussianNoise,
             Flatten,
             Reshape,
             Permute,
