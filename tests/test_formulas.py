@@ -10,6 +10,9 @@ import pytest
 
 import unifw as uf
 from unifw import layers as L
+from unifw.backends.numpy.calls import Call
+from unifw.backends.numpy.layout import Room
+from unifw.backends.numpy.rules import rules
 from unifw.data import Data
 from unifw.formulas.tape import TAPE
 from unifw.spec.initializers import random_state
@@ -69,10 +72,6 @@ def at(layer: L.Layer, *xs: Any) -> tuple[Any, list[Any]]:
     arrays = [np.array(x, dtype=np.float64).reshape(-1, 1) for x in xs]
     symbols = [uf.Input((1,)) for _ in xs]
     (placed,) = uf.Graph(symbols, layer(*symbols))
-    from unifw.backends.numpy.calls import Call
-    from unifw.backends.numpy.layout import Room
-    from unifw.backends.numpy.rules import rules
-
     weights = {name: np.full(part.shape, 0.25) for name, part in placed.parts.items()}
     y, back = rules.find(layer)(placed)(Call(weights, tuple(arrays), True, Room(), Room()))
     grads, _ = back(np.ones_like(y))
@@ -105,6 +104,18 @@ E = math.e
         (L.Softplus(2), [0, 1], [math.log(2) / 2, math.log1p(E**2) / 2], [0.5, 1 / (1 + E**-2)]),
         (L.Softsign(), [-1, 0, 3], [-0.5, 0, 0.75], [0.25, 1, 1 / 16]),
         (L.LogSigmoid(), [-800, 0, 800], [-800, -math.log(2), 0], [1, 0.5, 0]),
+        (L.Affine(-3, 2), [0, 2], [2, -4], [-3, -3]),
+        (L.Clip(-1, 1), [-2, -1, 0, 1, 2], [-1, -1, 0, 1, 1], [0, 1, 1, 1, 0]),
+        (L.Clip(max_value=0), [-9, 0, 9], [-9, 0, 0], [1, 1, 0]),
+        (L.Abs(), [-2, 0, 3], [2, 0, 3], [-1, 0, 1]),
+        (L.Power(2), [-2, 0, 3], [4, 0, 9], [-4, 0, 6]),
+        (L.Power(5), [-2, 0], [-32, 0], [80, 0]),
+        (L.Power(-2), [-2, 0.5], [0.25, 4], [0.25, -16]),
+        (L.Power(0.5), [4, 9], [2, 3], [0.25, 1 / 6]),
+        (L.Power(1.5), [0, 4], [0, 8], [0, 3]),
+        (L.Power(0.25), [16, 1], [2, 1], [1 / 32, 0.25]),
+        (L.Exp(), [0, 1], [1, E], [1, E]),
+        (L.Log(), [1, E], [0, 1], [1, 1 / E]),
         (L.Mish(), [0, 1], [0, math.tanh(math.log1p(E))], [0.6, 1.0490362200997922]),
     ],
     ids=lambda given: str(given) if isinstance(given, L.Layer) else "",
@@ -155,6 +166,41 @@ def test_dot_is_einsum_and_cosines_lie_within_one() -> None:
             lengths = np.linalg.norm(x, axis=1), np.maximum(np.linalg.norm(y, axis=3), 1e-6)
             wanted /= np.einsum("nab,ncd->nabcd", *lengths)
         assert found == pytest.approx(wanted)
+
+
+def test_among_equal_values_the_first_takes_the_gradient() -> None:
+    x = np.array([[[1.0, 3, 3], [3, 0, 0]]])
+    for layer, value, wanted in (
+        (L.Max(), 3, [[0, 1, 0], [0, 0, 0]]),
+        (L.Max(1), [3, 3, 3], [[0, 1, 1], [1, 0, 0]]),
+        (L.Max(-1), [3, 3], [[0, 1, 0], [1, 0, 0]]),
+        (L.Min(2), [1, 0], [[1, 0, 0], [0, 1, 0]]),
+        (L.Min(), 0, [[0, 0, 0], [0, 1, 0]]),
+    ):
+        symbol = uf.Input((2, 3))
+        (placed,) = uf.Graph(symbol, layer(symbol))
+        y, back = rules.find(layer)(placed)(Call({}, (x,), True, Room(), Room()))
+        ((grad,), _) = back(np.ones_like(y))
+        assert y[0].tolist() == value
+        assert grad[0].tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [L.ReLU6(), L.Hardtanh(), L.HardSigmoid(), L.HardSwish(), L.SELU(), L.Abs(), L.Clip(0), L.PReLU(),
+     L.Softsign(), L.Power(1.5), L.Max(1), L.Min()],
+    ids=repr,
+)  # fmt: skip
+def test_nan_is_not_hidden(layer: Any) -> None:
+    found, _ = at(layer, [math.nan])
+    assert math.isnan(found[0])
+
+
+def test_fractional_powers_below_zero_are_nan() -> None:
+    for exponent in (0.5, 0.3, 1.5):
+        with np.errstate(invalid="ignore"):
+            found, _ = at(L.Power(exponent), [-1.0])
+        assert math.isnan(found[0])
 
 
 def test_a_choice_between_numbers_is_a_float() -> None:

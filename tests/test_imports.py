@@ -17,7 +17,7 @@ HEAVY = {"paddle", "mindspore", "megengine", "onnx", "onnxruntime", "sklearn", "
 # From the bottom up: a module imports only from its own layer or from those above it in this list.
 LAYERS = (
     ("errors",),
-    ("spec", "layers", "losses", "metrics", "optimizers", "initializers"),
+    ("spec", "layers", "losses", "metrics", "ops", "optimizers", "initializers"),
     ("rules", "process"),
     ("weights", "randomness", "formulas"),
     ("measures",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from unifw import errors, initializers, isolate, layers, losses, metrics, optimizers
+from unifw import errors, initializers, isolate, layers, losses, metrics, ops, optimizers
 from unifw.model import Model, load
 from unifw.parity import parity
 from unifw.registry import backend_names as backends
@@ -24,6 +24,7 @@ __all__ = [
     "load",
     "losses",
     "metrics",
+    "ops",
     "optimizers",
     "parity",
 ]

@@ -168,6 +168,37 @@ def joined(w: Writer, placed: Placed, inputs: list[str]) -> str:
     )
 
 
+@rules(L.Max, L.Min)
+def reduced(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer = placed.layer
+    kind, keepdims = "ReduceMax" if isinstance(layer, L.Max) else "ReduceMin", int(layer.keepdims)
+    axes = [place + 1 for place in layer.places(placed.in_shape)]
+    if w.opset >= 18:  # from here on the axes are an input
+        return w.op(kind, *inputs, w.whole(axes), keepdims=keepdims)
+    return w.op(kind, *inputs, axes=axes, keepdims=keepdims)
+
+
+@rules(L.Abs)
+def absolute(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("Abs", *inputs)
+
+
+@rules(L.Clip, L.Hardtanh)
+def clip(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer = placed.layer
+    low = "" if layer.min_value is None else w.number(layer.min_value)
+    high = () if layer.max_value is None else (w.number(layer.max_value),)
+    return w.op("Clip", *inputs, low, *high)
+
+
+@rules(L.Power)
+def power(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    exponent = placed.layer.exponent
+    known = {0.5: "Sqrt", -1.0: "Reciprocal"}.get(exponent)
+    return w.op(known, *inputs) if known else w.op("Pow", *inputs, w.number(exponent))
+
+
 @rules(L.MatMul)
 def matmul(w: Writer, placed: Placed, inputs: list[str]) -> str:
     del placed
@@ -201,12 +232,6 @@ def prelu(w: Writer, placed: Placed, inputs: list[str]) -> str:
 def relu6(w: Writer, placed: Placed, inputs: list[str]) -> str:
     del placed
     return w.op("Clip", *inputs, w.number(0.0), w.number(6.0))
-
-
-@rules(L.Hardtanh)
-def hardtanh(w: Writer, placed: Placed, inputs: list[str]) -> str:
-    layer = placed.layer
-    return w.op("Clip", *inputs, w.number(layer.min_value), w.number(layer.max_value))
 
 
 @rules(L.SELU)

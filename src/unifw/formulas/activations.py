@@ -42,7 +42,8 @@ def _between(f: Functional, low: float, high: float) -> Any:
     """Return what holds values between two bounds, with gradient 0 at both."""
 
     def bounded(x: Any) -> Any:
-        return f.where(x > low, f.where(x < high, x, high), low)
+        # In this order, for nan must stay nan.
+        return f.where(x <= low, low, f.where(x >= high, high, x))
 
     return bounded
 

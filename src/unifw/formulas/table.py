@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unifw.formulas import activations, merging
+from unifw.formulas import activations, arithmetic, merging, reductions
 from unifw.formulas.functional import formulas
 
-__all__ = ["activations", "formulas", "merging"]
+__all__ = ["activations", "arithmetic", "formulas", "merging", "reductions"]

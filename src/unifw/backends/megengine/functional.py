@@ -47,7 +47,9 @@ class MegEngineFunctional:
         return F.matmul(x, y)
 
     def softmax(self, x: Any, axis: int) -> Any:
-        return F.softmax(x, axis)
+        # F.softmax gives nan where all values are below about -90 (megengine 1.13).
+        e = F.exp(x - F.max(x.detach(), axis, keepdims=True))
+        return e / F.sum(e, axis, keepdims=True)
 
     def sum(self, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
         return F.sum(x, list(axes), keepdims)
@@ -68,7 +70,10 @@ class MegEngineFunctional:
         return F.concat(list(xs), axis)
 
     def cut(self, x: Any, axis: int, start: int, stop: int, step: int) -> Any:
-        return x[(slice(None),) * axis + (slice(start, stop, step),)]
+        # A slice that is not contiguous, such as x[:, 4:8], plus or times what is stretched over its rows, a
+        # bias of shape (4,), reads the wrong numbers (megengine 1.13; F.copy and reshape do not help). A
+        # product with a number lays the slice out anew.
+        return x[(slice(None),) * axis + (slice(start, stop, step),)] * 1
 
     def pad(self, x: Any, pads: tuple[tuple[int, int], ...], value: float) -> Any:
         sides = ((0, 0),) * (x.ndim - len(pads)) + tuple(pads)

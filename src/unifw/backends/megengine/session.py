@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import megengine
 import numpy as np
 import numpy.typing as npt
 from megengine import Parameter, Tensor
@@ -67,6 +69,17 @@ class Net(Module):
         return walk(xs, training=False, masks={})
 
 
+@contextmanager
+def _on(device: str) -> Iterator[None]:
+    """Make tensors on a device for a while: formulas make their constants while a net is built."""
+    before = megengine.get_default_device()
+    megengine.set_default_device(device)
+    try:
+        yield
+    finally:
+        megengine.set_default_device(before)
+
+
 class MegEngineSession(Session):
     """Eager steps; gradients by ``GradManager``; updates by unifw's own formulas."""
 
@@ -74,7 +87,8 @@ class MegEngineSession(Session):
         super().__init__(graph, options)
         # MegEngine writes cpux (any core) and gpu0.
         self._device = "cpux" if options.device == "cpu" else options.device.replace(":", "")
-        self._net = Net(graph, self._device)
+        with _on(self._device):
+            self._net = Net(graph, self._device)
         self._net.eval()
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]

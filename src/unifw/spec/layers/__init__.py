@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from unifw.spec.layers import operators as _operators  # noqa: F401 - gives symbols theirs
 from unifw.spec.layers.activation import (
     CELU,
     ELU,
@@ -28,6 +29,7 @@ from unifw.spec.layers.activation import (
     Softsign,
     Tanh,
 )
+from unifw.spec.layers.arithmetic import Abs, Affine, Clip, Exp, Log, Power
 from unifw.spec.layers.base import Layer, Part
 from unifw.spec.layers.conv import Conv1D, Conv2D
 from unifw.spec.layers.dense import Dense, Embedding
@@ -52,7 +54,9 @@ from unifw.spec.layers.pool import (
     MaxPool2D,
 )
 from unifw.spec.layers.product import Dot, MatMul
+from unifw.spec.layers.reduction import Max, Mean, Min, Sum
 from unifw.spec.layers.reshape import Flatten, Pad, Permute, Reshape
+from unifw.spec.layers.slicing import Slice
 
 __all__ = [
     "CATALOGUE",
@@ -61,11 +65,14 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "Abs",
     "Add",
+    "Affine",
     "Average",
     "AvgPool1D",
     "AvgPool2D",
     "BatchNorm",
+    "Clip",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -74,6 +81,7 @@ __all__ = [
     "Dot",
     "Dropout",
     "Embedding",
+    "Exp",
     "Flatten",
     "GaussianNoise",
     "GlobalAvgPool",
@@ -84,12 +92,16 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "Log",
     "LogSigmoid",
     "LogSoftmax",
     "MatMul",
+    "Max",
     "MaxPool1D",
     "MaxPool2D",
     "Maximum",
+    "Mean",
+    "Min",
     "Minimum",
     "Mish",
     "Multiply",
@@ -98,16 +110,19 @@ __all__ = [
     "Pad",
     "Part",
     "Permute",
+    "Power",
     "ReLU",
     "ReLU6",
     "Reshape",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softmax",
     "Softplus",
     "Softsign",
     "SpatialDropout",
     "Subtract",
+    "Sum",
     "Tanh",
 ]
 
@@ -134,6 +149,17 @@ CATALOGUE: Mapping[str, type[Layer]] = MappingProxyType(
             Reshape,
             Permute,
             Pad,
+            Slice,
+            Affine,
+            Power,
+            Clip,
+            Abs,
+            Exp,
+            Log,
+            Mean,
+            Sum,
+            Max,
+            Min,
             Add,
             Subtract,
             Multiply,

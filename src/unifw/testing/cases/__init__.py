@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from unifw import demo, losses, optimizers
 from unifw import layers as L
-from unifw.testing.cases import activations, basic, merging, noise
+from unifw.testing.cases import activations, arithmetic, basic, merging, noise
 from unifw.testing.cases.kinds import ROWS, LayerCase, LossCase
 
 __all__ = [
@@ -21,7 +21,13 @@ __all__ = [
     "LossCase",
 ]
 
-LAYERS: tuple[LayerCase, ...] = (*basic.CASES, *activations.CASES, *merging.CASES, *noise.CASES)
+LAYERS: tuple[LayerCase, ...] = (
+    *basic.CASES,
+    *activations.CASES,
+    *merging.CASES,
+    *noise.CASES,
+    *arithmetic.CASES,
+)
 
 LOSSES: tuple[LossCase, ...] = (
     LossCase("cross-entropy", losses.CrossEntropy(), (4,), "int64"),
