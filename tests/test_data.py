@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import unifw as uf
 from unifw import layers as L
 from unifw.data import batches
 from unifw.errors import DataError, SpecError
-from unifw.randomness import dropout_masks, shuffled
+from unifw.randomness import random_masks, shuffled
 
 X = np.zeros((6, 1, 8, 8), dtype=np.float32)
 Y = np.arange(6)
@@ -131,14 +132,48 @@ def test_batches_cover_each_row_once_and_follow_the_seed() -> None:
     assert [list(rows) for rows in batches(3, 2, shuffle=False, seed=0, epoch=0)] == [[0, 1], [2]]
 
 
-def test_dropout_masks_have_the_right_share_and_scale() -> None:
+def test_random_masks_have_the_right_share_and_scale() -> None:
     net = uf.Sequential([L.Dropout(0.3), L.Dropout(0.3)], input_shape=1000)
-    masks = dropout_masks(net, 0, 1, 50)
+    masks = random_masks(net, 0, 1, 50)
     first, second = masks["dropout"], masks["dropout_1"]
     assert set(np.unique(first)) == {np.float32(0), np.float32(1 / 0.7)}
     assert (first == 0).mean() == pytest.approx(0.3, abs=0.01)
     assert not np.array_equal(first, second)
-    assert not np.array_equal(first, dropout_masks(net, 0, 2, 50)["dropout"])
+    assert not np.array_equal(first, random_masks(net, 0, 2, 50)["dropout"])
+
+
+def test_random_numbers_are_frozen() -> None:
+    # Curves and files rest on these streams; NumPy keeps that of Philox.
+    layers = [L.Dropout(0.3), L.SpatialDropout(0.5), L.GaussianNoise(2.0)]
+    net = uf.Sequential(layers, input_shape=(3, 5))
+    masks = random_masks(net, 7, 3, 9)
+    digest = hashlib.sha256(masks["dropout"].tobytes()).hexdigest()
+    assert digest.startswith("8d0270d23bcc")
+    kept = masks["spatial_dropout"]
+    assert kept.shape == (9, 3, 1)
+    assert kept.reshape(9, 3)[:4].tolist() == [
+        [2.0, 2.0, 0.0],
+        [2.0, 2.0, 0.0],
+        [0.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0],
+    ]
+    assert masks["gaussian_noise"][0, 0] == pytest.approx(
+        [-2.4409869, -2.174062, 0.1044979, 0.1999379, 2.2932448], rel=1e-6
+    )
+
+
+def test_noise_is_normal() -> None:
+    net = uf.Sequential([L.GaussianNoise(0.5), L.GaussianNoise(0.5)], input_shape=1001)
+    masks = random_masks(net, 0, 1, 101)
+    first, second = masks["gaussian_noise"].ravel(), masks["gaussian_noise_1"].ravel()
+    for numbers in (first, second, first + second):
+        std = numbers.std()
+        assert numbers.mean() == pytest.approx(0, abs=0.01)
+        assert ((numbers / std) ** 3).mean() == pytest.approx(0, abs=0.03)
+        assert ((numbers / std) ** 4).mean() == pytest.approx(3, abs=0.05)
+    assert first.std() == pytest.approx(0.5, rel=0.01)
+    assert (first + second).std() == pytest.approx(0.5 * np.sqrt(2), rel=0.01)
+    assert np.corrcoef(first[1:], first[:-1])[0, 1] == pytest.approx(0, abs=0.01)
 
 
 def test_binary_class_weights_and_one_hot_targets_count() -> None:

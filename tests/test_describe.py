@@ -29,10 +29,20 @@ from unifw.weights import initial
         (lambda: L.Conv2D(4, 3, padding=((1, 1),)), "padding must be 2 pairs"),
         (lambda: L.MaxPool2D(2, padding=2), "must be smaller than pool_size"),
         (lambda: L.Dropout(1.0), "rate"),
+        (lambda: L.SpatialDropout(-0.1), "rate"),
+        (lambda: L.GaussianNoise(-1), "std"),
         (lambda: L.BatchNorm(momentum=1.5), "weight of the new batch"),
         (lambda: L.Permute((1, 1)), "axes must name each of 1 … 2 once"),
         (lambda: L.Reshape((-1, -1)), "only one axis"),
         (lambda: L.GELU("tan"), "Did you mean 'tanh'"),
+        (lambda: L.Hardtanh(1, 1), "min_value must be below max_value, got 1 and 1"),
+        (lambda: L.HardSigmoid(0), "slope"),
+        (lambda: L.Softplus(0), "beta"),
+        (lambda: L.CELU(-1), "alpha"),
+        (lambda: L.Dot(0), "axes must be one or two whole numbers other than 0, the batch, got 0"),
+        (lambda: L.Dot((1, 2, 3)), "axes must be one or two"),
+        (lambda: L.Dot(1, normalize="yes"), "normalize must be True or False"),
+        (lambda: L.PReLU(shared=1), "shared must be True or False"),
         (lambda: L.Dense(3, weight_init="he"), "initializer"),
         (lambda: L.Dense(3, name="a b"), "letters, digits"),
         (lambda: uf.optimizers.SGD(nesterov=True), "nesterov needs a momentum"),
@@ -60,6 +70,9 @@ def test_wrong_arguments_are_refused_at_once(make: Any, says: str) -> None:
         ([L.GlobalAvgPool()], (8,), "needs input of shape"),
         ([L.LayerNorm(2)], (8,), "cannot normalise the last 2 axes"),
         ([L.Softmax(3)], (8,), "axis 3 is not there"),
+        ([L.SpatialDropout()], (8,), r"got \(8,\); use Dropout"),
+        ([L.GLU(1)], (3, 4), "axis 1 is 3 long, which has no two halves"),
+        ([L.GLU(0)], (4,), "other than 0, the batch"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused_with_layer_and_mend(
@@ -77,6 +90,14 @@ def test_wrong_graphs_are_refused() -> None:
         uf.Graph(x, L.Concatenate()(x, other))
     with pytest.raises(ShapeError, match="same shape"):
         L.Add()(x, other)
+    with pytest.raises(ShapeError, match="at least two besides the batch"):
+        L.MatMul()(x, other)
+    with pytest.raises(ShapeError, match=r"last axis, 3, must be as long as .* one, 2"):
+        L.MatMul()(uf.Input((2, 3)), uf.Input((2, 3)))
+    with pytest.raises(ShapeError, match="equally long, got 4 and 3"):
+        L.Dot(1)(x, other)
+    with pytest.raises(SpecError, match=r"takes 2 input\(s\), got 3"):
+        L.Subtract()(x, x, x)
     with pytest.raises(SpecError, match="at least 2"):
         L.Add()(x)
     with pytest.raises(SpecError, match="takes int input"):

@@ -22,6 +22,7 @@ LAYERS = (
         "layers",
         "losses",
         "metrics",
+        "ops",
         "optimizers",
         "schedules",
         "initializers",

@@ -14,7 +14,7 @@ from unifw.data import Data
 from unifw.errors import SpecError
 from unifw.measures.losses import per_sample
 from unifw.measures.metrics import meter
-from unifw.randomness import dropout_masks
+from unifw.randomness import random_masks
 from unifw.testing.cases import LAYERS, LOSSES, ROWS
 from unifw.testing.compare import gradients, opened
 from unifw.testing.held import HELD
@@ -147,7 +147,7 @@ def slope(session: Any, batch: Data, masks: Any, name: str, place: Any) -> float
 
 
 def check_gradients(graph: Any, loss: Any, batch: Data) -> None:
-    masks = dropout_masks(graph, 0, 1, ROWS)
+    masks = random_masks(graph, 0, 1, ROWS)
     with opened("numpy", graph, (loss,), dtype="float64") as session:
         whole = session.weights()
         _, found = gradients(session, batch, masks)

@@ -33,7 +33,7 @@ from unifw.errors import (
 )
 from unifw.measures.metrics import Meter, meter
 from unifw.process import noting_changes
-from unifw.randomness import dropout_masks
+from unifw.randomness import random_masks
 from unifw.spec.graph import Graph
 from unifw.spec.losses import Loss
 from unifw.spec.metrics import Metric
@@ -61,7 +61,7 @@ class Options:
     dtype : {"float32", "float64"}
         Of weights and computation.
     seed : int
-        For shuffles and dropout masks.
+        For shuffles, dropout masks and noise.
     loss_weights : tuple of float
         What each loss counts in the sum that is trained; all 1 when left out.
     """
@@ -183,7 +183,7 @@ class Session(ABC):
         coefficients : tuple of float
             ``options.optimizer.numbers(steps, reductions)``.
         masks : mapping of str to ndarray
-            For each Dropout node, what its input is multiplied by.
+            For each node of dropout or noise, what its input is multiplied by, or what is added.
 
         Returns
         -------
@@ -291,7 +291,7 @@ class Session(ABC):
             coefficients = optimizer.coefficients(self.steps, rate)
         else:
             coefficients = optimizer.numbers(self.steps, self.reductions)
-        masks = dropout_masks(self.graph, self.options.seed, self.steps, len(batch))
+        masks = random_masks(self.graph, self.options.seed, self.steps, len(batch))
         if isinstance(optimizer, LBFGS):
             return quasi_newton.advance(self, optimizer, coefficients[0], batch, masks)
         return self.train_batch(batch, coefficients, masks)

@@ -60,7 +60,7 @@ class Model:
     metrics : sequence of str or Metric, or dict by output name
         What to measure besides the loss; a sequence applies to every output.
     seed : int
-        Fixes initial weights, shuffles and dropout masks, the same on every backend; default 0.
+        Fixes initial weights, shuffles, dropout masks and noise, the same on every backend; default 0.
     device : str
         As the framework spells it, for example ``"gpu:0"``; default ``"cpu"``.
     dtype : {"float32", "float64"}

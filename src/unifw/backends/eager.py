@@ -29,7 +29,7 @@ class Call(NamedTuple):
     training : bool
         The mode.
     mask : tensor or None
-        Of dropout.
+        Of dropout; or the noise that is added.
     batch_last : bool
         Whether inputs are, and the output shall be, ``(channels, *spatial, n)``.
     is_first : bool

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Placed
 
-__all__ = ["Step", "batch_last", "learning", "schedule"]
+__all__ = ["POINTWISE", "Step", "batch_last", "learning", "schedule"]
 
 
 # Layers that slide a window over images or series, or take statistics over all positions: quick where the
@@ -16,7 +16,11 @@ __all__ = ["Step", "batch_last", "learning", "schedule"]
 WINDOWED = (
     L.Conv1D, L.Conv2D, L.MaxPool1D, L.MaxPool2D, L.AvgPool1D, L.AvgPool2D, L.BatchNorm, L.GlobalAvgPool,
 )  # fmt: skip
-POINTWISE = (L.ReLU, L.LeakyReLU, L.ELU, L.GELU, L.SiLU, L.Sigmoid, L.Tanh, L.Add, L.Multiply)
+POINTWISE: tuple[type[L.Layer], ...] = (
+    L.ReLU, L.LeakyReLU, L.ReLU6, L.Hardtanh, L.ELU, L.SELU, L.CELU, L.GELU, L.SiLU, L.Mish, L.HardSigmoid,
+    L.HardSwish, L.Softplus, L.Softsign, L.Sigmoid, L.LogSigmoid, L.Tanh, L.Affine, L.Power, L.Clip, L.Abs,
+    L.Exp, L.Log, L.Add, L.Subtract, L.Multiply, L.Divide, L.Average, L.Maximum, L.Minimum,
+)  # fmt: skip
 
 
 class Step(NamedTuple):

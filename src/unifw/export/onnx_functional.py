@@ -121,7 +121,7 @@ class OnnxFunctional:
     def softplus(self, x: Value) -> Value:
         return x.op("Softplus")
 
-    def where(self, condition: Value, x: Value, y: Value) -> Value:
+    def where(self, condition: Value, x: Any, y: Any) -> Value:
         return condition.op("Where", x, y)
 
     def detach(self, x: Value) -> Value:

@@ -186,9 +186,9 @@ def group_norm(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("Add", w.op("Mul", y, weight), bias)
 
 
-@rules(L.Dropout)
-def dropout(w: Writer, placed: Placed, inputs: list[str]) -> str:
-    del w, placed  # nothing is dropped outside training
+@rules(L.Dropout, L.SpatialDropout, L.GaussianNoise)
+def noise(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del w, placed  # nothing is dropped or added outside training
     return inputs[0]
 
 
@@ -236,6 +236,50 @@ def multiply(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return y
 
 
+@rules(L.Maximum, L.Minimum, L.Average)
+def joined(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    return w.op(
+        {L.Maximum: "Max", L.Minimum: "Min", L.Average: "Mean"}[type(placed.layer)], *inputs
+    )
+
+
+@rules(L.Max, L.Min)
+def reduced(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer = placed.layer
+    kind, keepdims = "ReduceMax" if isinstance(layer, L.Max) else "ReduceMin", int(layer.keepdims)
+    axes = [place + 1 for place in layer.places(placed.in_shape)]
+    if w.opset >= 18:  # from here on the axes are an input
+        return w.op(kind, *inputs, w.whole(axes), keepdims=keepdims)
+    return w.op(kind, *inputs, axes=axes, keepdims=keepdims)
+
+
+@rules(L.Abs)
+def absolute(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("Abs", *inputs)
+
+
+@rules(L.Clip, L.Hardtanh)
+def clip(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    layer = placed.layer
+    low = "" if layer.min_value is None else w.number(layer.min_value)
+    high = () if layer.max_value is None else (w.number(layer.max_value),)
+    return w.op("Clip", *inputs, low, *high)
+
+
+@rules(L.Power)
+def power(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    exponent = placed.layer.exponent
+    known = {0.5: "Sqrt", -1.0: "Reciprocal"}.get(exponent)
+    return w.op(known, *inputs) if known else w.op("Pow", *inputs, w.number(exponent))
+
+
+@rules(L.MatMul)
+def matmul(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("MatMul", *inputs)
+
+
 @rules(L.Concatenate)
 def concatenate(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op("Concat", *inputs, axis=placed.layer.axis)
@@ -247,6 +291,52 @@ def concatenate(w: Writer, placed: Placed, inputs: list[str]) -> str:
 @rules(L.ReLU, L.Sigmoid, L.Tanh)
 def named(w: Writer, placed: Placed, inputs: list[str]) -> str:
     return w.op({L.ReLU: "Relu"}.get(type(placed.layer), type(placed.layer).__name__), *inputs)
+
+
+@rules(L.PReLU)
+def prelu(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    if len(placed.in_shape) == 1 or placed.layer.shared:
+        return w.op("PRelu", *inputs, w.weight(placed, "weight"))
+    # One slope per channel is stored so as to meet the positions, for runtimes that want a constant.
+    shape = (-1, *(1,) * (len(placed.in_shape) - 1))
+    slopes = w.weights[placed.weights["weight"]].reshape(shape)
+    return w.op("PRelu", *inputs, w.constant("slopes", slopes))
+
+
+@rules(L.ReLU6)
+def relu6(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("Clip", *inputs, w.number(0.0), w.number(6.0))
+
+
+@rules(L.SELU)
+def selu(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("Selu", *inputs)
+
+
+@rules(L.CELU)
+def celu(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    return w.op("Celu", *inputs, alpha=placed.layer.alpha)
+
+
+@rules(L.HardSigmoid)
+def hard_sigmoid(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    return w.op("HardSigmoid", *inputs, alpha=placed.layer.slope, beta=placed.layer.offset)
+
+
+@rules(L.HardSwish)
+def hard_swish(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    if w.opset >= 14:  # the first with an operator of its own
+        return w.op("HardSwish", *inputs)
+    return w.op("Mul", *inputs, w.op("HardSigmoid", *inputs, alpha=1 / 6, beta=0.5))
+
+
+@rules(L.Softsign)
+def softsign(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    del placed
+    return w.op("Softsign", *inputs)
 
 
 @rules(L.LeakyReLU)

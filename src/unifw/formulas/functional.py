@@ -47,7 +47,7 @@ class Functional(Protocol):
         """Return ``log(1 + exp(x))``, without overflow; its gradient is the sigmoid, at 0 as well."""
 
     def where(self, condition: Any, x: Any, y: Any) -> Any:
-        """Return ``x`` where the condition holds, else ``y``; all three of one shape."""
+        """Return ``x`` where the condition holds, else ``y``; all of one shape, or numbers."""
 
     def detach(self, x: Any) -> Any:
         """Return the value without passing gradients on."""

@@ -192,8 +192,8 @@ class Tape:
         y = np.maximum(x.data, 0) + np.log1p(np.exp(-np.abs(x.data)))
         return _made(y, (x, lambda d: d * _sigmoid(x.data)))
 
-    def where(self, condition: Array, x: Value, y: Value) -> Value:
-        a, b = _met(x, y)
+    def where(self, condition: Array, x: Any, y: Any) -> Value:
+        a, b = _met(x if isinstance(x, Value) else Value(np.asarray(x), weak=True), y)
         data = np.where(condition, a.data, b.data)
         return _made(data, (a, lambda d: d * condition), (b, lambda d: d * ~condition))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from unifw.errors import ShapeError, SpecError
 from unifw.spec import check
@@ -10,13 +11,32 @@ from unifw.spec import check
 if TYPE_CHECKING:
     from unifw.spec.layers.base import Layer
 
-__all__ = ["Symbol", "connect", "placeholder"]
+__all__ = ["Symbol", "connect", "operator", "placeholder"]
 
 Shape = tuple[int, ...]
+Made = TypeVar("Made", bound=Callable[..., Any])
+
+# What an operator makes of symbols; layers are above this module, so they are put in from there.
+_OPERATORS: dict[str, Callable[..., Any]] = {}
+
+
+def operator(sign: str) -> Callable[[Made], Made]:
+    """Let the decorated function say what an operator makes of a symbol (and what it meets)."""
+
+    def remember(function: Made) -> Made:
+        _OPERATORS[sign] = function
+        return function
+
+    return remember
 
 
 class Symbol:
     """The output of a layer in a net under construction.
+
+    Symbols are added, subtracted, multiplied and divided, with each other and with numbers, multiplied
+    as matrices (``x @ y``), raised to a fixed power (``x ** 2``), negated, made positive (``abs(x)``) and
+    cut (``x[:, 2:5]``, ``x[..., 0]``; the batch, axis 0, stays whole). Each gives another symbol, made by
+    a layer. Two symbols are equal only if they are one.
 
     Attributes
     ----------
@@ -27,6 +47,11 @@ class Symbol:
     """
 
     __slots__ = ("dtype", "label", "layer", "parents", "shape")
+    # NumPy must leave ``number * symbol`` to the symbol.
+    __array_ufunc__ = None
+    # With an index alone, Python would take it for a sequence without an end.
+    __iter__ = None
+    __contains__ = None
 
     def __init__(
         self,
@@ -41,6 +66,48 @@ class Symbol:
 
     def __repr__(self) -> str:
         return f"<{self.label or self.layer or 'Input'} of shape {self.shape}, {self.dtype}>"
+
+    def __add__(self, other: Any) -> Symbol:
+        return _made("+", self, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Symbol:
+        return _made("-", self, other)
+
+    def __rsub__(self, other: Any) -> Symbol:
+        return _made("reflected -", self, other)
+
+    def __mul__(self, other: Any) -> Symbol:
+        return _made("*", self, other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Symbol:
+        return _made("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Symbol:
+        return _made("reflected /", self, other)
+
+    def __matmul__(self, other: Any) -> Symbol:
+        return _made("@", self, other)
+
+    def __pow__(self, exponent: float) -> Symbol:
+        return _made("**", self, exponent)
+
+    def __neg__(self) -> Symbol:
+        return _made("unary -", self)
+
+    def __abs__(self) -> Symbol:
+        return _made("abs", self)
+
+    def __getitem__(self, index: Any) -> Symbol:
+        return _made("[]", self, index)
+
+
+def _made(sign: str, *operands: Any) -> Symbol:
+    made: Symbol = _OPERATORS[sign](*operands)
+    return made
 
 
 def placeholder(shape: Any, dtype: str = "float", name: str | None = None) -> Symbol:

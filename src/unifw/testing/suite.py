@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 import unifw as uf
-from unifw import demo, losses, optimizers
+from unifw import demo, losses, ops, optimizers
 from unifw import layers as L
 from unifw.backend import Options, Plan
+from unifw.backends.schedule import POINTWISE
 from unifw.constraints import MaxNorm, NonNeg, UnitNorm
 from unifw.data import Data
 from unifw.errors import DeviceUnavailable
 from unifw.initializers import Constant
-from unifw.randomness import dropout_masks
+from unifw.randomness import random_masks
 from unifw.regularizers import L1, L2
 from unifw.spec.graph import Graph, Input, Sequential
 from unifw.testing.cases import (
@@ -105,7 +106,7 @@ def test_layer_gradients(backend: str, case: LayerCase) -> None:
     graph = case.probed
     target = np.random.RandomState(1).standard_normal((ROWS, *graph.out_shapes[0]))
     batch = Data(case.probed_inputs(), (target.astype(np.float32),))
-    masks = dropout_masks(graph, 0, 1, ROWS)
+    masks = random_masks(graph, 0, 1, ROWS)
     with opened(backend, graph, MSE) as session:
         loss, found = gradients(session, batch, masks)
     with opened(REFERENCE[0], graph, MSE, dtype=REFERENCE[1]) as reference:
@@ -263,6 +264,72 @@ def test_dropout_within_branches_is_off_in_evaluation(backend: str) -> None:
             (kept,) = session.forward((rows,))
             assert apart(kept, rows * rows + rows) <= FORWARD
             assert apart(dropped, rows * rows + rows) > 0.1
+
+
+def test_what_works_value_by_value_does_so_between_windows(backend: str) -> None:
+    # Where the batch is held last, too.
+    x = Input((2, 7, 6))
+    outs = []
+    for number, kind in enumerate(POINTWISE):
+        h = L.Conv2D(3, 2, name=f"conv_{number}")(x)
+        arity = kind.arity[0]
+        if arity == 2:  # also by values of another shape, which cannot lie so
+            h = kind()(h, L.Conv2D(1 if number % 2 else 3, 2, name=f"other_{number}")(x))
+        else:
+            h = (kind(2.0) if kind in {L.Power, L.Clip} else kind())(h)
+        outs.append(L.AvgPool2D(2)(h))
+    net = Graph(x, outs)
+    rows = np.random.RandomState(0).uniform(0.1, 1, (ROWS, 2, 7, 6)).astype(np.float32)
+    # All weights are above 0, so that there is a logarithm and nothing to divide by is near 0.
+    weights = {k: np.abs(v) + np.float32(0.1) for k, v in initial(net, 0).items()}
+    batch = Data((rows,), tuple(np.zeros((ROWS, *s), np.float32) for s in net.out_shapes))
+    found = {}
+    for name, dtype in ((backend, "float32"), REFERENCE):
+        with opened(name, net, MSE * len(outs), weights=weights, dtype=dtype) as session:
+            given = batch.cast(dtype)
+            found[dtype] = (session.forward(given.xs), gradients(session, given))
+    values, (loss, grads) = found["float32"]
+    wanted_values, (wanted_loss, wanted_grads) = found[REFERENCE[1]]
+    for kind, value, wanted in zip(POINTWISE, values, wanted_values, strict=True):
+        assert apart(value, wanted) <= FORWARD, kind.__name__
+    assert abs(loss - wanted_loss) <= FORWARD * wanted_loss
+    judged(grads, wanted_grads, GRADIENT)
+
+
+def test_symbols_compute(backend: str) -> None:
+    x, at = Input((4, 6)), Input(5, "int")
+    looked = L.Embedding(7, 3, name="table")(at[:, 1::2])
+    h = 2 * x[:, 1:3, ::2] - x[:, -2:, :3] / 4 + 1
+    h = -((h * h) ** 1.5) / (x[:, :2, 3:] ** 2 + 1) + looked
+    gram = ops.transpose(h, (0, 2, 1)) @ h
+    net = Graph([x, at], [ops.sum(gram, 2) + ops.maximum(x[..., 0, 3:], 0.5) - 1, gram])
+    rows = np.random.RandomState(0).standard_normal((ROWS, 4, 6)).astype(np.float32)
+    indices = np.random.RandomState(1).randint(0, 7, (ROWS, 5))
+    with opened(backend, net) as session:
+        found = session.forward((rows, indices))
+        table = session.weights()["table.weight"]
+    a, b = 2 * rows[:, 1:3, ::2], rows[:, -2:, :3] / 4
+    c = -(((a - b + 1) ** 2) ** 1.5) / (rows[:, :2, 3:] ** 2 + 1) + table[indices[:, 1::2]]
+    wanted = c.transpose(0, 2, 1) @ c
+    assert apart(found[1], wanted) <= FORWARD
+    assert apart(found[0], wanted.sum(2) + np.maximum(rows[:, 0, 3:], 0.5) - 1) <= FORWARD
+
+
+def test_each_kind_of_noise_finds_its_own_numbers(backend: str) -> None:
+    x = Input((4, 6))
+    loud = L.GaussianNoise(3.0, name="loud")(L.Dropout(0.5, name="some")(x))
+    net = Graph(x, [L.SpatialDropout(0.5, name="whole")(x), loud, L.GaussianNoise(name="low")(x)])
+    rows = np.linspace(-1, 1, ROWS * 24, dtype=np.float32).reshape(ROWS, 4, 6)
+    masks = random_masks(net, 0, 1, ROWS)
+    assert masks["whole"].shape == (ROWS, 4, 1)
+    with opened(backend, net, MSE * 3) as session:
+        _, outs = session.take_step(Data((rows,), (rows,) * 3))
+        whole, noisy, low = map(session.host, outs)
+        kept = session.forward((rows,))
+    assert apart(whole, rows * masks["whole"]) <= FORWARD
+    assert apart(noisy, rows * masks["some"] + masks["loud"]) <= FORWARD
+    assert apart(low, rows + masks["low"]) <= FORWARD
+    assert all(np.array_equal(out, rows) for out in kept)
 
 
 def test_train_evaluate_train_leaves_the_curve_alone(backend: str) -> None:

@@ -24,7 +24,14 @@ class MegEngineFunctional:
     tanh = staticmethod(F.tanh)
     sigmoid = staticmethod(F.sigmoid)
     softplus = staticmethod(F.softplus)
-    where = staticmethod(F.where)
+
+    def where(self, condition: Any, x: Any, y: Any) -> Any:
+        # F.where takes no numbers (megengine 1.13).
+        if not isinstance(x, Tensor):
+            x = F.full_like(condition.astype("float32"), x)
+        if not isinstance(y, Tensor):
+            y = F.full_like(condition.astype("float32"), y)
+        return F.where(condition, x, y)
 
     def constant(self, array: Array) -> Any:
         return Tensor(np.asarray(array, dtype=np.float32))

@@ -104,19 +104,11 @@ class MindSporeFunctional:
         return ops.cat(xs, axis)
 
     def cut(self, x: Any, axis: int, start: int, stop: int, step: int) -> Any:
-        if step == 1:
-            return x[(slice(None),) * axis + (slice(start, stop),)]
-        # The gradient of a slice with a step writes out of bounds unless it is along the last axis
-        # (mindspore 2.10, CPU): so the axis is cut into runs of the step's length, and the first of each taken.
-        count, lead, rest = (stop - start + step - 1) // step, x.shape[:axis], x.shape[axis + 1 :]
-        end = start + count * step
-        if end > x.shape[axis]:
-            gap = ops.zeros((*lead, end - x.shape[axis], *rest), x.dtype)
-            x = ops.cat((x, gap), axis)
-        x = x[(slice(None),) * axis + (slice(start, end),)]
-        x = ops.reshape(x, (*lead, count, step, *rest))
-        x = x[(slice(None),) * (axis + 1) + (slice(0, 1),)]
-        return ops.reshape(x, (*lead, count, *rest))
+        if step > 1:
+            # The gradient of a slice with a step reads out of bounds on every axis but the last
+            # (mindspore 2.10, CPU: StridedSliceGrad).
+            return ops.gather(x, ops.arange(start, stop, step), axis)
+        return x[(slice(None),) * axis + (slice(start, stop),)]
 
     def pad(self, x: Any, pads: tuple[tuple[int, int], ...], value: float) -> Any:
         return put_around(x, pads, value)

@@ -2,7 +2,7 @@
 
 A rule is a class of cells, made once per node with its ``Placed``, its parameters by part, and whether
 it is for training. The graph compiler reads the source of ``construct``, so it holds nothing but
-operations and constants; its arguments are the tuple of inputs and that of all dropout masks.
+operations and constants; its arguments are the tuple of inputs and that of all masks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 
-__all__ = ["log_softmax", "rules"]
+__all__ = ["Masked", "log_softmax", "rules"]
 
 rules = Rules("backend 'mindspore'")
 
@@ -156,9 +156,8 @@ class LayerNorm(Rule):
         return self.norm(inputs[0], self.weight, self.bias)[0]
 
 
-@rules(L.Dropout)
-class Dropout(Rule):
-    """Multiplies by its mask; ``number``, set by the net, says which of the masks is its own."""
+class Masked(Rule):
+    """Base of the rules with a mask; ``number``, set by the net, says which of them is its own."""
 
     number = 0
 
@@ -166,8 +165,17 @@ class Dropout(Rule):
         del placed, parts
         self.in_training = training
 
+
+@rules(L.Dropout, L.SpatialDropout)
+class Dropout(Masked):
     def construct(self, inputs: Any, masks: Any) -> Any:
         return inputs[0] * masks[self.number] if self.in_training else inputs[0]
+
+
+@rules(L.GaussianNoise)
+class Noise(Masked):
+    def construct(self, inputs: Any, masks: Any) -> Any:
+        return inputs[0] + masks[self.number] if self.in_training else inputs[0]
 
 
 # ------------------------------------------------------------------------ moving and joining

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Options, Session
-from unifw.backends.mindspore.rules import Dropout, rules
+from unifw.backends.mindspore.rules import Masked, rules
 from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
 from unifw.backends.mindspore.weight_ops import constraints, penalties
 from unifw.backends.schedule import schedule
@@ -35,13 +35,13 @@ class Body(nn.Cell):
         super().__init__(auto_prefix=False)
         places = {node.name: place for place, node in enumerate(graph.inputs)}
         cells = []
-        dropped = 0
+        masked = 0
         steps = schedule(graph)
         for placed, _, target, _ in steps:
             parts = {part: parameters[full] for part, full in placed.weights.items()}
             cell = rules.find(placed.layer)(placed, parts, training=training)
-            if isinstance(cell, Dropout):
-                cell.number, dropped = dropped, dropped + 1
+            if isinstance(cell, Masked):
+                cell.number, masked = masked, masked + 1
             cells.append(cell)
             places[target] = len(places)
         self.steps = nn.CellList(cells, auto_prefix=False)
@@ -108,8 +108,8 @@ class MindSporeSession(Session):
         pulls = penalties(graph.regularizers, self._parameters)
         holds = constraints(graph.constraints, self._parameters)
         judged = Judged(body, options.losses, options.loss_weights, graph.out_shapes, pulls)
-        dropped = sum(isinstance(p.layer, L.Dropout) for p in graph)
-        counts = (len(graph.inputs), len(graph.outputs), dropped)
+        masked = sum(isinstance(p.layer, L.Noise) for p in graph)
+        counts = (len(graph.inputs), len(graph.outputs), masked)
         passes = Passes(judged, self._trained, counts)
         self._step = TrainStep(passes, options.optimizer, self._trained, holds)
         self._step.set_train()

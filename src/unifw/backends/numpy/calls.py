@@ -37,7 +37,7 @@ class Call(NamedTuple):
     room, scratch : Room
         Memory of its own for what outlives the call, and memory that every layer may use meanwhile.
     mask : ndarray or None
-        Of dropout.
+        Of dropout; or the noise that is added.
     needs_input_gradient : bool
         Whether anything before it learns.
     """

@@ -39,7 +39,8 @@ def by_formula(formula: Formula) -> Any:
                 grads = {part: grad for part, grad in pairs if grad is not None}
                 return tuple(found[: len(inputs)]), grads
 
-            return np.asarray(y.data, dtype=_float(call)), backward
+            kept = y.data.dtype if placed.dtype == "int" else _float(call)
+            return np.asarray(y.data, dtype=kept), backward
 
         return forward
 

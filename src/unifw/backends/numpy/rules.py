@@ -79,10 +79,10 @@ def embedding(placed: Placed) -> Forward:
     return forward
 
 
-# ------------------------------------------------------------------------ dropout
+# ------------------------------------------------------------------------ noise
 
 
-@rules(L.Dropout)
+@rules(L.Dropout, L.SpatialDropout)
 def dropout(placed: Placed) -> Forward:
     del placed
 
@@ -91,6 +91,17 @@ def dropout(placed: Placed) -> Forward:
         if mask is None:
             return x, lambda dy: ((dy,), {})
         return x * mask, lambda dy: ((dy * mask,), {})
+
+    return forward
+
+
+@rules(L.GaussianNoise)
+def noise(placed: Placed) -> Forward:
+    del placed
+
+    def forward(call: Call) -> tuple[Array, Backward]:
+        (x,), added = call.inputs, call.mask
+        return (x if added is None else x + added), lambda dy: ((dy,), {})
 
     return forward
 

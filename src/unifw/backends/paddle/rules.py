@@ -147,10 +147,16 @@ def layer_norm(placed: Placed) -> Forward:
     return frozen if layer.affine and not layer.trainable else forward
 
 
-@rules(L.Dropout)
+@rules(L.Dropout, L.SpatialDropout)
 def dropout(placed: Placed) -> Forward:
     del placed
     return lambda call: call.x if call.mask is None else call.x * call.mask
+
+
+@rules(L.GaussianNoise)
+def noise(placed: Placed) -> Forward:
+    del placed
+    return lambda call: call.x if call.mask is None else call.x + call.mask
 
 
 # ------------------------------------------------------------------------ moving and joining

@@ -1,13 +1,26 @@
-"""Layers that join several inputs: Add, Multiply, Concatenate."""
+"""Layers that join several inputs: value by value, or behind each other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from unifw.errors import ShapeError
 from unifw.spec.layers.base import Layer, Shape
 
-__all__ = ["Add", "Concatenate", "Merge", "Multiply", "axis_index"]
+__all__ = [
+    "Add",
+    "Average",
+    "Concatenate",
+    "Divide",
+    "Maximum",
+    "Merge",
+    "Minimum",
+    "Multiply",
+    "Subtract",
+    "axis_index",
+    "stretched",
+]
 
 
 def axis_index(axis: int, rank: int) -> int:
@@ -22,23 +35,28 @@ def axis_index(axis: int, rank: int) -> int:
     return place
 
 
+def stretched(*shapes: Shape) -> Shape:
+    """Return the shape that shapes of one length have in common when axes of length 1 are stretched."""
+    result = []
+    for sizes in zip(*shapes, strict=True):
+        wide = set(sizes) - {1}
+        if len(wide) > 1:
+            message = f"inputs must have the same shape (or 1 along an axis), got {shapes}"
+            raise ShapeError(message)
+        result.append(wide.pop() if wide else 1)
+    return tuple(result)
+
+
 class Merge(Layer):
     """Base of the layers that combine inputs value by value; axes of length 1 are stretched."""
 
-    arity = (2, None)
+    arity: ClassVar[tuple[int, int | None]] = (2, None)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         if len({len(s) for s in shapes}) > 1:
             message = f"inputs must have the same number of axes, got {shapes}; Reshape one first"
             raise ShapeError(message)
-        result = []
-        for sizes in zip(*shapes, strict=True):
-            wide = set(sizes) - {1}
-            if len(wide) > 1:
-                message = f"inputs must have the same shape (or 1 along an axis), got {shapes}"
-                raise ShapeError(message)
-            result.append(wide.pop() if wide else 1)
-        return tuple(result)
+        return stretched(*shapes)
 
 
 class Add(Merge):
@@ -47,6 +65,36 @@ class Add(Merge):
 
 class Multiply(Merge):
     """The product of its inputs; axes of length 1 are stretched."""
+
+
+class Subtract(Merge):
+    """The first input minus the second; axes of length 1 are stretched."""
+
+    arity = (2, 2)
+
+
+class Divide(Merge):
+    """The first input over the second; axes of length 1 are stretched."""
+
+    arity = (2, 2)
+
+
+class Average(Merge):
+    """The mean of its inputs; axes of length 1 are stretched."""
+
+
+class Maximum(Merge):
+    """The largest of its inputs, value by value; axes of length 1 are stretched.
+
+    Among equal values the first input takes the whole gradient.
+    """
+
+
+class Minimum(Merge):
+    """The smallest of its inputs, value by value; axes of length 1 are stretched.
+
+    Among equal values the first input takes the whole gradient.
+    """
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,17 +1,16 @@
-"""Normalisation and dropout: layers that act differently, or only, in training."""
+"""Normalisation: layers that scale values by their mean and variance."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from unifw.errors import ShapeError
 from unifw.spec import check
 from unifw.spec.initializers import initializer
 from unifw.spec.layers.base import Layer, Part, Shape, channels
 
-__all__ = ["BatchNorm", "Dropout", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
+__all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -251,23 +250,3 @@ class InstanceNorm(Layer):
 def _per_channel(shape: Shape) -> dict[str, Part]:
     zeros, ones = initializer("zeros"), initializer("ones")
     return {"weight": Part(shape[:1], ones), "bias": Part(shape[:1], zeros)}
-
-
-@dataclass(frozen=True, repr=False)
-class Dropout(Layer):
-    """Zeroes a share of the values in training and scales the rest up (Srivastava et al., 2014).
-
-    The masks are unifw's own, fixed by the model's seed, the layer's name and the step, so they
-    are the same on every backend. Evaluation and prediction change nothing.
-
-    Parameters
-    ----------
-    rate : float
-        Share that is zeroed, in [0, 1); default 0.5.
-    """
-
-    rate: Any = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.normalise(rate=check.number("rate", self.rate, least=0, below=1))

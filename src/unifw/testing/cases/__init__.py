@@ -6,10 +6,13 @@ from unifw import demo
 from unifw import layers as L
 from unifw.testing.cases import (
     activations,
+    arithmetic,
     attention,
     basic,
     convolution,
     losses,
+    merging,
+    noise,
     normalisation,
     pooling,
     recurrent,
@@ -39,6 +42,9 @@ LAYERS: tuple[LayerCase, ...] = (
     *normalisation.CASES,
     *pooling.CASES,
     *upsampling.CASES,
+    *merging.CASES,
+    *noise.CASES,
+    *arithmetic.CASES,
 )
 
 LOSSES: tuple[LossCase, ...] = losses.CASES

@@ -88,7 +88,7 @@ CASES: tuple[LayerCase, ...] = (
     unary("silu", L.SiLU(), (6, 4)),
     unary("sigmoid", L.Sigmoid(), (6, 4)),
     unary("tanh", L.Tanh(), (6, 4)),
-    unary("tanh-wide", L.Tanh(), (6, 40), "wide"),
+    unary("tanh-wide", L.Tanh(), (6, 40), "broad"),
     unary("softmax", L.Softmax(), (6, 4)),
     unary("softmax-axis", L.Softmax(1), IMAGE),
     unary("log-softmax", L.LogSoftmax(), (6, 4)),

@@ -44,10 +44,11 @@ class LayerCase:
     shapes : tuple of shapes
         Of its inputs, without the batch axis.
     values : str, or one for each input
-        What the inputs hold. ``"normal"`` numbers; ``"large"``, a hundred times them; ``"low"``, far below 0;
-        ``"wide"``, from -8 to 8; ``"ties"``, few different ones (as in real images); ``"zeros"``, exact ones
-        among normal numbers. Whole numbers: ``"indices"`` below 7; ``"lengths"`` up to that of the first
-        input (all of it, 1 and 0 among them); ``"mask"``, ones and zeros.
+        What the inputs hold. ``"normal"`` numbers; ``"large"``, a hundred times them; ``"low"``, far
+        below 0; ``"broad"``, from -8 to 8; ``"positive"``, from 1/2 to 2; ``"ties"`` and ``"wide"``, few
+        different ones (as in real images: -2 … 2, -7 … 7); ``"zeros"``, exact ones among normal numbers.
+        Whole numbers: ``"indices"`` below 7; ``"lengths"`` up to that of the first input (all of it, 1 and
+        0 among them); ``"mask"``, ones and zeros.
     """
 
     name: str
@@ -284,7 +285,9 @@ DRAWN: Mapping[str, Callable[[np.random.RandomState, Shape], Any]] = MappingProx
         "normal": lambda draw, size: draw.standard_normal(size),
         "large": lambda draw, size: draw.standard_normal(size) * 100,
         "low": lambda draw, size: draw.standard_normal(size) - 300,
-        "wide": lambda draw, size: draw.uniform(-8, 8, size),
+        "broad": lambda draw, size: draw.uniform(-8, 8, size),
+        "positive": lambda draw, size: draw.uniform(0.5, 2, size),
+        "wide": lambda draw, size: draw.randint(-7, 8, size),
         "ties": lambda draw, size: draw.randint(-2, 3, size),
         "zeros": _with_zeros,
         "indices": lambda draw, size: draw.randint(0, 7, size),
