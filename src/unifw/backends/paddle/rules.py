@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 
@@ -47,6 +48,7 @@ def embedding(placed: Placed) -> Forward:
 # ------------------------------------------------------------------------ windows
 
 rules(L.Conv1D, L.Conv2D, L.Conv3D)(windows.conv)
+rules(L.ConvTranspose1D, L.ConvTranspose2D, L.ConvTranspose3D)(windows.conv_transpose)
 rules(L.SeparableConv1D, L.SeparableConv2D)(separable(windows.conv))
 rules(L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)(windows.max_pool)
 rules(L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)(windows.avg_pool)
@@ -135,6 +137,22 @@ def layer_norm(placed: Placed) -> Forward:
             call.weights[k].reshape([-1]) if layer.affine else None for k in ("weight", "bias")
         )
         return F.layer_norm(call.x, shape, *parts, layer.epsilon)
+
+    return forward
+
+
+@rules(L.GroupNorm, L.InstanceNorm)
+def group_norm(placed: Placed) -> Forward:
+    layer, channels = placed.layer, placed.in_shape[0]
+    groups = layer.groups if isinstance(layer, L.GroupNorm) else channels
+
+    plain = (FUNCTIONAL.constant(np.ones(channels)), FUNCTIONAL.constant(np.zeros(channels)))
+
+    def forward(call: Call) -> Any:
+        # Without weights its gradient is wrong (paddle 3.3).
+        parts = (call.weights["weight"], call.weights["bias"]) if layer.affine else plain
+        y = F.group_norm(_flat(call.x), groups, layer.epsilon, *parts)
+        return y.reshape(call.x.shape)
 
     return forward
 
