@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,30 @@ from unifw.data import Data
 from unifw.formulas.tape import TAPE
 from unifw.spec.initializers import random_state
 from unifw.testing.cases import LAYERS
-from unifw.testing.cases.kinds import ROWS, LayerCase
+from unifw.testing.cases.kinds import ROWS, WHOLE, LayerCase
 from unifw.testing.compare import gradients, opened, rough_weights
 
-# Those whose inputs lie on kinks; here they do not. The others are with the losses in test_measures.py.
-CASES = tuple(case for case in LAYERS if case.values not in ("normal", "indices"))
+# All but BatchNorm, which computes something else in training.
+CASES = tuple(case for case in LAYERS if not isinstance(case.layer, L.BatchNorm))
 MSE = (uf.losses.MSE(),)
 STEP = 1e-5
 
 
 def smooth(case: LayerCase) -> tuple[Any, ...]:
-    """Return inputs of a case that lie on no kink."""
-    draw = random_state("smooth", case.name)
-    xs = [draw.standard_normal((ROWS, *shape)) * 2 for shape in case.shapes]
-    return tuple(np.abs(x) + 0.5 if case.values == "positive" else x for x in xs)
+    """Return inputs of a case that lie on no kink; whole numbers as they are."""
+    draw, xs = random_state("smooth", case.name), []
+    for x, kind in zip(case.inputs(), case.kinds, strict=True):
+        made = x if kind in WHOLE else draw.standard_normal(x.shape) * 2
+        xs.append(np.abs(made) + 0.5 if kind == "positive" else made)
+    return tuple(xs)
+
+
+def fed(case: LayerCase, xs: tuple[Any, ...]) -> Iterator[Any]:
+    """Yield what the probed net of a case reads: other inputs, each with the positions of its probe."""
+    for x, kind in zip(xs, case.kinds, strict=True):
+        yield x
+        if kind not in WHOLE:
+            yield np.arange(x.size, dtype=np.int64).reshape(x.shape)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -38,11 +49,11 @@ def test_gradients_are_those_of_central_differences(case: LayerCase) -> None:
     xs, weights = smooth(case), rough_weights(case.graph)
     draw = random_state("directions", case.name)
     target = draw.standard_normal((ROWS, *case.graph.out_shapes[0]))
-    ways = [draw.standard_normal(x.shape) for x in xs]
+    ways = [draw.standard_normal(x.shape) if x.dtype.kind == "f" else None for x in xs]
     parts = {name: draw.standard_normal(value.shape) for name, value in weights.items()}
 
     def loss(share: float) -> float:
-        moved = tuple(x + share * way for x, way in zip(xs, ways, strict=True))
+        moved = tuple(x if w is None else x + share * w for x, w in zip(xs, ways, strict=True))
         given = {name: value + share * parts[name] for name, value in weights.items()}
         with opened("numpy", case.graph, weights=given, dtype="float64") as session:
             (y,) = session.forward(moved)
@@ -50,18 +61,14 @@ def test_gradients_are_those_of_central_differences(case: LayerCase) -> None:
 
     probed = case.probed
     held = rough_weights(probed) | weights
-    batch = Data(
-        tuple(
-            array for x, at in zip(xs, case.probed_inputs()[1::2], strict=True) for array in (x, at)
-        ),
-        (target,),
-    )
+    batch = Data(tuple(fed(case, xs)), (target,))
     with opened("numpy", probed, MSE, weights=held, dtype="float64") as session:
         _, found = gradients(session, batch)
     wanted = (loss(STEP) - loss(-STEP)) / (2 * STEP)
     probes = [value for name, value in found.items() if name.startswith("probe")]
+    moving = [way for way in ways if way is not None]
     along = sum(
-        float(np.sum(got.reshape(way.shape) * way)) for got, way in zip(probes, ways, strict=True)
+        float(np.sum(got.reshape(way.shape) * way)) for got, way in zip(probes, moving, strict=True)
     )
     along += sum(float(np.sum(found[name] * way)) for name, way in parts.items())
     assert along == pytest.approx(wanted, rel=1e-6, abs=1e-8)

@@ -17,10 +17,9 @@ from unifw.backends.numpy.rules import rules
 from unifw.data import Data
 from unifw.errors import DataError, ShapeError, SpecError, UnknownName
 from unifw.formulas.table import formulas
-from unifw.losses import MSE
 from unifw.testing.cases import ROWS, attention, recurrent, texts
 from unifw.testing.cases.kinds import LayerCase
-from unifw.testing.compare import apart, gradients, opened, rough_weights
+from unifw.testing.compare import apart, opened, rough_weights
 
 CASES = (*recurrent.CASES, *attention.CASES)
 EXACT = 1e-12
@@ -60,28 +59,6 @@ def test_numpys_own_passes_are_those_of_the_formula(case: LayerCase) -> None:
     assert to_parts.keys() == wanted_parts.keys()
     for part, value in wanted_parts.items():
         assert apart(to_parts[part], value) <= EXACT, part
-
-
-@each
-def test_gradients_are_central_differences(case: LayerCase) -> None:
-    graph, step = case.probed, 1e-5
-    target = np.random.RandomState(1).standard_normal((ROWS, *graph.out_shapes[0]))
-    batch = Data(case.probed_inputs(), (target,)).cast("float64")
-    weights = {name: w.astype(np.float64) for name, w in rough_weights(graph).items()}
-    with opened("numpy", graph, (MSE(),), weights=weights, dtype="float64") as session:
-        _, found = gradients(session, batch)
-        for name, gradient in found.items():
-            scale = max(float(np.abs(gradient).max()), 1e-3)
-            for place in np.random.RandomState(0).permutation(gradient.size)[:6]:
-                losses = []
-                for by in (step, -step):
-                    moved = weights[name].copy()
-                    moved.flat[place] += by
-                    session.load(weights | {name: moved})
-                    (out,) = session.forward(batch.xs)
-                    losses.append(np.square(out - batch.ys[0]).mean())
-                slope = (losses[0] - losses[1]) / (2 * step)
-                assert abs(slope - gradient.flat[place]) <= 1e-6 * scale, name
 
 
 # ------------------------------------------------------------------------ recurrence, by formulas

@@ -15,13 +15,12 @@ from unifw.backends.numpy.calls import Call
 from unifw.backends.numpy.formula import by_formula
 from unifw.backends.numpy.layout import Room
 from unifw.backends.numpy.rules import rules
-from unifw.data import Data
 from unifw.errors import ShapeError, SpecError
 from unifw.formulas.table import formulas
 from unifw.spec.initializers import random_state
 from unifw.testing.cases import LAYERS, convolution, normalisation, pooling, upsampling
-from unifw.testing.cases.kinds import ROWS, LayerCase
-from unifw.testing.compare import apart, gradients, opened, rough_weights
+from unifw.testing.cases.kinds import LayerCase
+from unifw.testing.compare import apart, opened
 
 CASES = (*convolution.CASES, *normalisation.CASES, *pooling.CASES, *upsampling.CASES)
 MSE = (uf.losses.MSE(),)
@@ -38,35 +37,6 @@ def of(layer: L.Layer, x: Any, **weights: Any) -> Any:
     named = {f"it.{part}": value for part, value in weights.items()}
     with opened("numpy", net, weights=named, dtype="float64") as session:
         return session.forward((x,))[0]
-
-
-# ------------------------------------------------------------------------ gradients
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_gradients_are_those_of_central_differences(case: LayerCase) -> None:
-    draw = random_state("smooth", case.name)
-    xs = [draw.standard_normal((ROWS, *shape)) for shape in case.shapes]
-    weights, shape = rough_weights(case.graph), case.graph.out_shapes[0]
-    target = draw.standard_normal((ROWS, *shape))
-    ways = [draw.standard_normal(x.shape) for x in xs]
-    parts = {name: draw.standard_normal(value.shape) for name, value in weights.items()}
-
-    def loss(share: float) -> float:
-        moved = tuple(x + share * way for x, way in zip(xs, ways, strict=True))
-        held = {name: value + share * parts[name] for name, value in weights.items()}
-        with opened("numpy", case.graph, weights=held, dtype="float64") as session:
-            return float(np.mean((session.forward(moved)[0] - target) ** 2))
-
-    places = case.probed_inputs()[1::2]
-    batch = Data(tuple(itertools.chain(*zip(xs, places, strict=True))), (target,))
-    held = rough_weights(case.probed) | weights
-    with opened("numpy", case.probed, MSE, weights=held, dtype="float64") as session:
-        _, found = gradients(session, batch)
-    probes = [value for name, value in found.items() if name.startswith("probe")]
-    along = sum(float(np.vdot(got, way)) for got, way in zip(probes, ways, strict=True))
-    along += sum(float(np.vdot(found[name], way)) for name, way in parts.items())
-    assert along == pytest.approx((loss(STEP) - loss(-STEP)) / (2 * STEP), rel=1e-6, abs=1e-8)
 
 
 WINDOWED = [

@@ -16,8 +16,6 @@ from unifw.spec.graph import Placed
 __all__: list[str] = []
 
 Shape = tuple[int, ...]
-# A place of the kernel by its number, and the corner in the padded input from which on it reads.
-Tap = tuple[int, Shape]
 
 
 @formulas(L.Conv1D, L.Conv2D, L.Conv3D)
@@ -44,50 +42,40 @@ def conv(placed: Placed, f: Functional) -> Applied:
 
 @formulas(L.ConvTranspose1D, L.ConvTranspose2D, L.ConvTranspose3D)
 def conv_transpose(placed: Placed, f: Functional) -> Applied:
-    # Output ``stride * j + phase`` gets the inputs ``j - q`` through the places k of the kernel for which
-    # ``dilation * k = stride * q + phase``: for each phase this is a convolution without a stride.
+    # Output ``stride * j + phase`` gets the inputs ``j - q`` through the places of the (dilated) kernel at
+    # ``stride * q + phase``. So all phases come from one product: the inputs at all distances q, side by
+    # side, by a kernel with zeros up to a multiple of the stride. Then the phases are put between each other.
     layer, spatial, out = placed.layer, placed.in_shape[1:], placed.out_shape[1:]
     axes, stride, filters = layer.axes, layer.stride, layer.filters
     starts = tuple(before for before, _ in layer.crops(spatial))
     grid = tuple(-(-(b + n) // s) for b, n, s in zip(starts, out, stride, strict=True))
-    shifts = tuple(
-        d * (k - 1) // s for k, d, s in zip(layer.kernel_size, layer.dilation, stride, strict=True)
-    )
-    pads = (
-        *((q, max(m - n, 0)) for q, m, n in zip(shifts, grid, spatial, strict=True)),
-        (0, 0),
-    )
-    phases, has_bias = _phases(layer, shifts), layer.bias
-    flat = (math.prod(layer.kernel_size), placed.in_shape[0] // layer.groups, filters)
-    product, interleaved = _product(f, placed), _interleaved(f, stride, grid, filters)
-    kernel, places, (last, first) = flat[1:], _kernel_first(axes), _orders(axes)
-
-    def one(x: Any, weight: Any, taps: Any) -> Any:
-        seen, kernels = [], []
-        for number, corner in taps:
-            part = x
-            for axis in range(axes):
-                part = f.cut(part, axis + 1, corner[axis], corner[axis] + grid[axis], 1)
-            seen.append(part)
-            kernels.append(f.reshape(f.cut(weight, 0, number, number + 1, 1), kernel))
-        y = product(seen, f.concat(kernels, 0) if len(kernels) > 1 else kernels[0])
-        return f.reshape(y, (-1, *grid, filters))
+    reach = tuple(d * (k - 1) + 1 for k, d in zip(layer.kernel_size, layer.dilation, strict=True))
+    counts = tuple(-(-n // s) for n, s in zip(reach, stride, strict=True))
+    room = zip(counts, grid, spatial, strict=True)
+    pads = (*((q - 1, max(m - n, 0)) for q, m, n in room), (0, 0))
+    places, product = math.prod(stride), _product(f, placed, math.prod(stride))
+    last, _ = _orders(axes)
+    whole, matrix = _whole_kernel(f, layer, counts), (-1, filters * places)
+    interleaved, sizes = _interleaved(f, layer, grid), zip(grid, stride, strict=True)
+    joined = (-1, filters, *(m * s for m, s in sizes))
+    has_bias, per_channel = layer.bias, (1, filters, *(1 for _ in out))
 
     def applied(inputs: Any, parts: Any) -> Any:
-        x = f.pad(f.transpose(inputs[0], last), pads, 0.0)
-        weight = f.reshape(f.transpose(parts[0], places), flat)
-        found = []
-        for taps in phases:
-            if len(taps) > 0:
-                found.append(one(x, weight, taps))
-            else:  # a stride larger than the kernel leaves gaps
-                found.append(f.zeros(x, (*grid, filters)))
-        y = interleaved(found)
+        seen = [f.pad(f.transpose(inputs[0], last), pads, 0.0)]
         for axis in range(axes):
-            y = f.cut(y, axis + 1, starts[axis], starts[axis] + out[axis], 1)
+            finer = []
+            for part in seen:
+                for q in range(counts[axis]):
+                    start = counts[axis] - 1 - q
+                    finer.append(f.cut(part, axis + 1, start, start + grid[axis], 1))
+            seen = finer
+        y = product(seen, f.reshape(whole(parts[0]), matrix))
+        y = f.reshape(interleaved(y), joined)
+        for axis in range(axes):
+            y = f.cut(y, axis + 2, starts[axis], starts[axis] + out[axis], 1)
         if has_bias:
-            y = y + parts[1]
-        return f.transpose(y, first)
+            y = y + f.reshape(parts[1], per_channel)
+        return y
 
     return applied
 
@@ -123,12 +111,14 @@ def _seen(f: Functional, layer: Any, out: Shape) -> Callable[[Any], Any]:
     return seen
 
 
-def _product(f: Functional, placed: Placed) -> Callable[[Any, Any], Any]:
-    """Return what multiplies parts ``(n, *spatial, channels)``, side by side, by a matrix to all filters."""
+def _product(f: Functional, placed: Placed, times: int = 1) -> Callable[[Any, Any], Any]:
+    """Return what multiplies parts ``(n, *spatial, channels)``, side by side, by a matrix.
+
+    Its columns are those of the filters one after the other, ``times`` for each.
+    """
     groups, axis = placed.layer.groups, placed.layer.axes + 1
-    size, inside, outside = (
-        placed.in_shape[0], placed.in_shape[0] // groups, placed.layer.filters // groups,
-    )  # fmt: skip
+    size, inside = placed.in_shape[0], placed.in_shape[0] // groups
+    outside = placed.layer.filters // groups * times
 
     def product(parts: Any, matrix: Any) -> Any:
         count = len(parts)
@@ -146,41 +136,55 @@ def _product(f: Functional, placed: Placed) -> Callable[[Any, Any], Any]:
     return product
 
 
-def _phases(layer: Any, shifts: Shape) -> tuple[tuple[Tap, ...], ...]:
-    """Return the taps of each phase of the stride, the last axis being the quickest to change."""
-    phases: list[list[Tap]] = [[(0, ())]]
-    for k, s, d, shift in zip(layer.kernel_size, layer.stride, layer.dilation, shifts, strict=True):
-        phases = [
-            [
-                (number * k + place, (*corner, shift - (place * d - phase) // s))
-                for number, corner in taps
-                for place in range(k)
-                if (place * d - phase) % s == 0
-            ]
-            for taps in phases
-            for phase in range(s)
-        ]
-    return tuple(map(tuple, phases))
+def _whole_kernel(f: Functional, layer: Any, counts: Shape) -> Callable[[Any], Any]:
+    """Return what makes ``(distances, channels, filters, phases)`` of a weight, zeros in all gaps."""
+    axes, kernel, stride, dilation = layer.axes, layer.kernel_size, layer.stride, layer.dilation
+    sizes = tuple(q * s for q, s in zip(counts, stride, strict=True))
+    # Axis by axis from the last, its distances go to the front and its phases to the end.
+    steps, front, behind = [], 1, 1
+    for q, s in zip(counts[::-1], stride[::-1], strict=True):
+        steps.append((front, -1, q, s, behind))
+        front, behind = front * q, behind * s
+    end = (front, layer.filters, -1, behind)
+    head = (layer.filters, -1)
+
+    def whole(weight: Any) -> Any:
+        now = kernel
+        for axis in range(axes):
+            lead, rest = ((0, 0),) * (axis + 1), ((0, 0),) * (axes - axis - 1)
+            size = now[axis]
+            if dilation[axis] > 1:
+                size = size * dilation[axis]
+                weight = f.reshape(weight, (*head, *now[: axis + 1], 1, *now[axis + 1 :]))
+                weight = f.pad(weight, (*lead, (0, 0), (0, dilation[axis] - 1), *rest), 0.0)
+                weight = f.reshape(weight, (*head, *now[:axis], size, *now[axis + 1 :]))
+            if size < sizes[axis]:
+                weight = f.pad(weight, (*lead, (0, sizes[axis] - size), *rest), 0.0)
+            elif size > sizes[axis]:
+                weight = f.cut(weight, axis + 2, 0, sizes[axis], 1)
+            now = (*now[:axis], sizes[axis], *now[axis + 1 :])
+        for shape in steps:
+            weight = f.transpose(f.reshape(weight, shape), (2, 0, 1, 3, 4))
+        return f.transpose(f.reshape(weight, end), (0, 2, 1, 3))
+
+    return whole
 
 
-def _interleaved(f: Functional, stride: Shape, grid: Shape, filters: int) -> Callable[[Any], Any]:
-    """Return what puts the phases between each other, along the last axis first."""
-    axes = len(stride)
+def _interleaved(f: Functional, layer: Any, grid: Shape) -> Callable[[Any], Any]:
+    """Return what puts the phases of ``(n * grid, filters * phases)`` between each other, channels first.
 
-    def interleaved(found: Any) -> Any:
-        now = grid
-        for axis in range(axes, 0, -1):
-            times = stride[axis - 1]
-            apart = (-1, *now[:axis], 1, *now[axis:], filters)
-            now = (*now[: axis - 1], now[axis - 1] * times, *now[axis:])
-            joined = []
-            for first in range(0, len(found), times):
-                if times == 1:
-                    joined.append(found[first])
-                    continue
-                some = [f.reshape(found[first + i], apart) for i in range(times)]
-                joined.append(f.reshape(f.concat(some, axis + 1), (-1, *now, filters)))
-            found = joined
-        return found[0]
+    Axis by axis from the last, as MegEngine 1.13 has seven axes at most.
+    """
+    steps, done, rest = [], 1, layer.filters * math.prod(layer.stride)
+    for m, s in zip(grid[::-1], layer.stride[::-1], strict=True):
+        rest //= s
+        steps.append((-1, m, done, rest, s))
+        done *= m * s
+    *others, last = steps
+
+    def interleaved(y: Any) -> Any:
+        for shape in others:
+            y = f.transpose(f.reshape(y, shape), (0, 1, 4, 2, 3))
+        return f.transpose(f.reshape(y, last), (0, 3, 1, 4, 2))
 
     return interleaved

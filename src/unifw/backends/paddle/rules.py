@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 
@@ -49,6 +50,7 @@ def embedding(placed: Placed) -> Forward:
 # ------------------------------------------------------------------------ windows
 
 rules(L.Conv1D, L.Conv2D, L.Conv3D)(windows.conv)
+rules(L.ConvTranspose1D, L.ConvTranspose2D, L.ConvTranspose3D)(windows.conv_transpose)
 rules(L.SeparableConv1D, L.SeparableConv2D)(separable(windows.conv))
 rules(L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)(windows.max_pool)
 rules(L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)(windows.avg_pool)
@@ -145,6 +147,22 @@ def layer_norm(placed: Placed) -> Forward:
         return z * call.weights["weight"] + call.weights["bias"]
 
     return frozen if layer.affine and not layer.trainable else forward
+
+
+@rules(L.GroupNorm, L.InstanceNorm)
+def group_norm(placed: Placed) -> Forward:
+    layer, channels = placed.layer, placed.in_shape[0]
+    groups = layer.groups if isinstance(layer, L.GroupNorm) else channels
+
+    plain = (FUNCTIONAL.constant(np.ones(channels)), FUNCTIONAL.constant(np.zeros(channels)))
+
+    def forward(call: Call) -> Any:
+        # Without weights its gradient is wrong (paddle 3.3).
+        parts = (call.weights["weight"], call.weights["bias"]) if layer.affine else plain
+        y = F.group_norm(_flat(call.x), groups, layer.epsilon, *parts)
+        return y.reshape(call.x.shape)
+
+    return forward
 
 
 @rules(L.Dropout, L.SpatialDropout)

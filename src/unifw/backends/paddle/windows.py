@@ -14,12 +14,13 @@ import paddle
 import paddle.nn.functional as F
 from paddle.autograd import PyLayer
 
-from unifw.backends.eager import Call, Forward
+from unifw.backends.eager import Call, Forward, by_formula
 from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.formulas.table import formulas
 from unifw.spec.graph import Placed
 from unifw.spec.layers.window import Pads
 
-__all__ = ["avg_pool", "conv", "max_pool"]
+__all__ = ["avg_pool", "conv", "conv_transpose", "max_pool"]
 
 
 def _image(values: tuple[int, ...], fill: int) -> list[int]:
@@ -78,6 +79,35 @@ def conv(placed: Placed) -> Forward:
         if bias is not None:
             # Its backward may give no gradient to a bias that wants none (paddle 3.3).
             y = _Bias.apply(y, bias) if call.training and layer.trainable else _biased(y, bias)
+        return y.squeeze(2) if series else y
+
+    return forward
+
+
+def conv_transpose(placed: Placed) -> Forward:
+    layer, crops = placed.layer, placed.layer.crops(placed.in_shape[1:])
+    if any(-after >= step for (_, after), step in zip(crops, layer.stride, strict=True)):
+        # Outputs added to the end, as many as the stride or more, come out wrong (paddle 3.3).
+        return by_formula(FUNCTIONAL)(formulas.find(layer))(placed)
+    settings = {
+        "stride": _image(layer.stride, 1),
+        "padding": _sides(tuple((before, max(after, 0)) for before, after in crops)),
+        "output_padding": _image(tuple(max(-after, 0) for _, after in crops), 0),
+        "dilation": _image(layer.dilation, 1),
+        "groups": layer.groups,
+    }
+    function = F.conv3d_transpose if layer.axes == 3 else F.conv2d_transpose
+    series, groups, channels = layer.axes == 1, layer.groups, placed.in_shape[0]
+    kernel = _image(layer.kernel_size, 1)
+    ours = [groups, layer.filters // groups, channels // groups, *kernel]
+    theirs = [channels, layer.filters // groups, *kernel]
+    order = [0, 2, 1, *range(3, len(ours))]
+
+    def forward(call: Call) -> Any:
+        weight = call.weights["weight"].reshape(ours).transpose(order).reshape(theirs)
+        y, bias = function(_as_image(call.x), weight, None, **settings), call.weights.get("bias")
+        if bias is not None:
+            y = _Bias.apply(y, bias) if call.training else _biased(y, bias)
         return y.squeeze(2) if series else y
 
     return forward
