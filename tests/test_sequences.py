@@ -21,10 +21,8 @@ from unifw.testing.cases import ROWS, attention, recurrent, texts
 from unifw.testing.cases.kinds import LayerCase
 from unifw.testing.compare import apart, opened, rough_weights
 
-CASES = (*recurrent.CASES, *attention.CASES)
 EXACT = 1e-12
 
-each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 each_recurrent = pytest.mark.parametrize("case", recurrent.CASES, ids=lambda case: case.name)
 
 

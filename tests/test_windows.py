@@ -18,11 +18,10 @@ from unifw.backends.numpy.rules import rules
 from unifw.errors import ShapeError, SpecError
 from unifw.formulas.table import formulas
 from unifw.spec.initializers import random_state
-from unifw.testing.cases import LAYERS, convolution, normalisation, pooling, upsampling
+from unifw.testing.cases import LAYERS, convolution
 from unifw.testing.cases.kinds import LayerCase
 from unifw.testing.compare import apart, opened
 
-CASES = (*convolution.CASES, *normalisation.CASES, *pooling.CASES, *upsampling.CASES)
 MSE = (uf.losses.MSE(),)
 STEP = 1e-5
 

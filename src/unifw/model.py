@@ -24,6 +24,7 @@ from unifw.measures.penalties import penalty
 from unifw.progress import display
 from unifw.spec import check, layers
 from unifw.spec.graph import Graph
+from unifw.spec.layers.conv import Conv
 from unifw.spec.losses import Loss, Outputs, Targets, loss
 from unifw.spec.metrics import Metric, metric
 from unifw.spec.optimizers import optimizer
@@ -670,6 +671,13 @@ def _check_loss(net: Graph, name: str, shape: tuple[int, ...], rule: Loss) -> No
         message = (
             f"{type(rule).__name__} takes {rule.outputs.value}, but output {name!r} ends in {end!r}; "
             f"{mend}"
+        )
+        raise SpecError(message)
+    if rule.outputs is Outputs.LOG_PROBABILITIES and isinstance(end, (layers.Dense, Conv)):
+        # Such a loss has no lower end there: training would run away to minus infinity.
+        message = (
+            f"{type(rule).__name__} takes {rule.outputs.value}, but output {name!r} ends in {end!r}; add "
+            "LogSoftmax to the end, or use a loss that takes logits"
         )
         raise SpecError(message)
     problem = rule.misfit(shape)

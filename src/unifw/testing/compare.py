@@ -16,27 +16,40 @@ from unifw.data import Data
 from unifw.isolate import devices
 from unifw.isolate.place import open_session, place
 from unifw.model import Model
-from unifw.spec.graph import Graph
+from unifw.spec import losses as kinds
+from unifw.spec.graph import Graph, Sequential
 from unifw.spec.initializers import random_state
 from unifw.spec.losses import Loss
 from unifw.spec.optimizers import SGD, Optimizer
 from unifw.weights import Arrays, initial
 
 __all__ = [
+    "CROSS_ENTROPY",
+    "CURVE",
+    "FORWARD",
+    "GRADIENT",
     "ISOLATED",
+    "MSE",
     "REFERENCE",
     "apart",
     "curve",
     "devices_of",
     "digits",
     "gradients",
+    "judged",
     "model",
     "opened",
+    "parted",
     "reference_curve",
     "rough_weights",
+    "trained_on",
 ]
 
 REFERENCE = ("numpy", "float64")
+# How far outputs, gradients and loss curves may be apart, relatively.
+FORWARD, GRADIENT, CURVE = 1e-5, 1e-4, 1e-4
+CROSS_ENTROPY = kinds.CrossEntropy()
+MSE = (kinds.MSE(),)
 # The backends that the suite opens in a process of their own: what --isolate says.
 ISOLATED: set[str] = set()
 Array = npt.NDArray[Any]
@@ -99,6 +112,43 @@ def apart(found: Any, wanted: Any) -> float:
         message = "values that are not finite"
         raise AssertionError(message)
     return float(np.abs(a - b).max(initial=0) / max(1.0, np.abs(b).max(initial=0)))
+
+
+def judged(found: Mapping[str, Any], wanted: Mapping[str, Any], tolerance: float) -> None:
+    """Compare arrays by name, each relative to its own largest value.
+
+    Raises
+    ------
+    AssertionError
+        If names differ, or an array is too far from what is wanted.
+    """
+    if found.keys() != wanted.keys():
+        message = f"{sorted(found)} instead of {sorted(wanted)}"
+        raise AssertionError(message)
+    for name, value in wanted.items():
+        scale = max(float(np.abs(value).max(initial=0)), 1e-3)
+        distance = apart(found[name] / scale, value / scale)
+        if distance > tolerance:
+            message = f"{name} is {distance:.3g} away, beyond {tolerance:g}"
+            raise AssertionError(message)
+
+
+def parted(backend: str, graph: Graph, optimizer: Optimizer, steps: int = 100) -> float:
+    """Return how far a curve is from the reference, relative to it, at the worst step."""
+    first = initial(graph, 0)
+    with opened(backend, graph, (CROSS_ENTROPY,), optimizer, weights=first) as session:
+        found = curve(session, digits(), steps)
+    wanted = reference_curve(graph, optimizer, CROSS_ENTROPY, steps)
+    return float(np.max(np.abs(found - wanted) / wanted))
+
+
+def trained_on(backend: str, layers: list[Any], x: Array, **options: Any) -> Any:
+    """Return weights and evaluation after one step of a rate of 0 on ``x`` with targets of 0."""
+    net = Sequential(layers, input_shape=x.shape[1:], **options)
+    y = np.zeros((len(x), *net.out_shapes[0]), dtype=np.float32)
+    with opened(backend, net, MSE, SGD(0.0), weights=initial(net, 0)) as session:
+        session.take_step(Data((x,), (y,)))
+        return session.weights(), session.forward((x,))[0]
 
 
 def gradients(

@@ -1,6 +1,7 @@
 """The pytest plugin that says which backend the conformance suite runs on, and where.
 
-``--backend NAME`` chooses one (``numpy`` unless given), ``--isolate`` puts it in a process of its own. A
+``--backend NAME`` chooses one (``numpy`` unless given), ``--isolate`` puts it in a process of its own,
+``--examples N`` says how many layers are generated. A
 case that the backend states as a gap becomes a strict expected failure with the reason that its rules
 give.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from unifw import isolate, registry
 from unifw.backend import Options
@@ -21,12 +23,14 @@ from unifw.testing.compare import ISOLATED
 __all__: list[str] = []
 
 # Tests that the suite takes from there; failing assertions shall show their values.
-pytest.register_assert_rewrite("unifw.testing.optimizing")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--backend`` and ``--isolate``."""
     parser.addoption("--backend", default="numpy", help="backend for unifw's conformance suite")
+    parser.addoption(
+        "--examples", type=int, default=25, help="how many layers to generate; default 25"
+    )
     parser.addoption(
         "--isolate", action="store_true", help="run it in a process of its own, or its environment"
     )
@@ -35,6 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Remember what is isolated, and name the marker of what cannot be."""
     config.addinivalue_line("markers", "native: needs the framework's own object in this process")
+    # The same examples in every run, and no folder of them; a compiler may take its time with each.
+    settings.register_profile(
+        "unifw", max_examples=config.getoption("--examples"), derandomize=True, deadline=None,
+        database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )  # fmt: skip
+    settings.load_profile("unifw")
     if config.getoption("--isolate"):
         ISOLATED.add(config.getoption("--backend"))
 
