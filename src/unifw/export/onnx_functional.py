@@ -150,6 +150,9 @@ class OnnxFunctional:
     def reshape(self, x: Value, shape: tuple[int, ...]) -> Value:
         return x.op("Reshape", self._ints(*shape))
 
+    def per_channel(self, x: Value, spatial: tuple[int, ...]) -> Value:
+        return self.reshape(x, (1, -1, *(1 for _ in spatial)))
+
     def transpose(self, x: Value, order: tuple[int, ...]) -> Value:
         return x.op("Transpose", perm=list(order))
 

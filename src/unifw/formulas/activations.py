@@ -28,12 +28,11 @@ def mish(placed: Placed, f: Functional) -> Applied:
 
 @formulas(L.PReLU)
 def prelu(placed: Placed, f: Functional) -> Applied:
-    # One slope per channel stands before the axes of the positions.
-    slopes = (*placed.parts["weight"].shape, *(1,) * (len(placed.in_shape) - 1))
+    shared, spatial = placed.layer.shared, placed.in_shape[1:]
 
     def applied(inputs: Any, parts: Any) -> Any:
-        x = inputs[0]
-        return f.where(x > 0, x, x * f.reshape(parts[0], slopes))
+        x, slope = inputs[0], parts[0]
+        return f.where(x > 0, x, x * (slope if shared else f.per_channel(slope, spatial)))
 
     return applied
 

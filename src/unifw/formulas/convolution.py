@@ -58,7 +58,7 @@ def conv_transpose(placed: Placed, f: Functional) -> Applied:
     whole, matrix = _whole_kernel(f, layer, counts), (-1, filters * places)
     interleaved, sizes = _interleaved(f, layer, grid), zip(grid, stride, strict=True)
     joined = (-1, filters, *(m * s for m, s in sizes))
-    has_bias, per_channel = layer.bias, (1, filters, *(1 for _ in out))
+    has_bias = layer.bias
 
     def applied(inputs: Any, parts: Any) -> Any:
         seen = [f.pad(f.transpose(inputs[0], last), pads, 0.0)]
@@ -74,7 +74,7 @@ def conv_transpose(placed: Placed, f: Functional) -> Applied:
         for axis in range(axes):
             y = f.cut(y, axis + 2, starts[axis], starts[axis] + out[axis], 1)
         if has_bias:
-            y = y + f.reshape(parts[1], per_channel)
+            y = y + f.per_channel(parts[1], out)
         return y
 
     return applied

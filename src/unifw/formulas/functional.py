@@ -70,6 +70,9 @@ class Functional(Protocol):
     def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
         """Return the values in another shape, the batch written as -1."""
 
+    def per_channel(self, x: Any, spatial: tuple[int, ...]) -> Any:
+        """Return a vector, a number per channel, as it joins values of shape ``(n, channels, *spatial)``."""
+
     def transpose(self, x: Any, order: tuple[int, ...]) -> Any:
         """Return the value with its axes in another order."""
 

@@ -31,7 +31,7 @@ def group_norm(placed: Placed, f: Functional) -> Applied:
     layer, (channels, *spatial) = placed.layer, placed.in_shape
     groups = layer.groups if isinstance(layer, L.GroupNorm) else channels
     rows, shape = (-1, groups, math.prod(placed.in_shape) // groups), (-1, *placed.in_shape)
-    per_channel = (1, channels, *(1 for _ in spatial))
+    positions = tuple(spatial)
     epsilon, affine = layer.epsilon, layer.affine
 
     def applied(inputs: Any, parts: Any) -> Any:
@@ -40,7 +40,7 @@ def group_norm(placed: Placed, f: Functional) -> Applied:
         y = centred / f.sqrt(f.mean(centred * centred, (2,), True) + epsilon)
         y = f.reshape(y, shape)
         if affine:
-            y = y * f.reshape(parts[0], per_channel) + f.reshape(parts[1], per_channel)
+            y = y * f.per_channel(parts[0], positions) + f.per_channel(parts[1], positions)
         return y
 
     return applied

@@ -234,6 +234,9 @@ class Tape:
         before = x.data.shape
         return _made(x.data.reshape(shape), (x, lambda d: d.reshape(before)))
 
+    def per_channel(self, x: Value, spatial: tuple[int, ...]) -> Value:
+        return self.reshape(x, (1, -1, *(1 for _ in spatial)))
+
     def transpose(self, x: Value, order: tuple[int, ...]) -> Value:
         back = np.argsort(order)
         return _made(x.data.transpose(order), (x, lambda d: d.transpose(back)))

@@ -97,6 +97,9 @@ class MindSporeFunctional:
     def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
         return ops.reshape(x, shape)
 
+    def per_channel(self, x: Any, spatial: tuple[int, ...]) -> Any:
+        return ops.reshape(x, (1, -1) + (1,) * len(spatial))
+
     def transpose(self, x: Any, order: tuple[int, ...]) -> Any:
         return ops.transpose(x, order)
 

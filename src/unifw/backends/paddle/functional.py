@@ -48,6 +48,9 @@ class PaddleFunctional:
     def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
         return x.reshape(list(shape))
 
+    def per_channel(self, x: Any, spatial: tuple[int, ...]) -> Any:
+        return x.reshape([1, -1, *(1 for _ in spatial)])
+
     def transpose(self, x: Any, order: tuple[int, ...]) -> Any:
         return x.transpose(list(order))
 
