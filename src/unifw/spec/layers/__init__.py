@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from unifw.spec.layers import operators as operators  # what symbols compute with
 from unifw.spec.layers.activation import (
     CELU,
     ELU,
