@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import unifw as uf
@@ -16,6 +17,7 @@ from unifw.errors import ShapeError, SpecError
 from unifw.testing.compare import curve, opened
 from unifw.testing.zoo import ZOO, ZooCase
 from unifw.weights import initial
+from unifw.zoo.blocks import eights
 
 # Trained parameters, as published with torchvision's models, by the papers or by the authors' code.
 PUBLISHED = {
@@ -31,9 +33,11 @@ PUBLISHED = {
     "resnet50": 25_557_032,
     "squeezenet": 1_235_496,
     "shufflenet_v1": 1_864_728,  # the 1.9M of its authors' table
+    "shufflenet_v2": 2_278_604,
+    "mobilenet_v2": 3_504_872,
 }
 # What follows from their form alone.
-COUNTED = {"alexnet_small": 23_272_266, "resnet8": 75_290}
+COUNTED = {"alexnet_small": 23_272_266, "resnet8": 75_290, "unet_small": 482_737}
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED, *COUNTED])
@@ -42,7 +46,7 @@ def test_parameters_are_those_published(name: str) -> None:
     net = make()
     assert net.parameter_count == (PUBLISHED | COUNTED)[name]
     assert f"{net.parameter_count:,} parameters" in make.__doc__
-    assert net.out_shapes in (((1000,),), ((10,),), net.in_shapes)
+    assert net.out_shapes in (((1000,),), ((10,),), ((1, 128, 128),), net.in_shapes)
 
 
 def test_parameters_by_formula() -> None:
@@ -51,10 +55,28 @@ def test_parameters_by_formula() -> None:
     dense = sum((a + 1) * b for a, b in pairwise(deep))
     assert zoo.wide_and_deep(1000, 4, 5).parameter_count == 1000 * (32 + 1) + 5 + dense
     assert zoo.wide_and_deep(1000, 4).in_shapes == ((4,),)
+    pairs = 4 * 10 + 5, 400, 400, 400, 1
+    dense = sum((a + 1) * b for a, b in pairwise(pairs))
+    assert zoo.deepfm(1000, 4, 5).parameter_count == 1000 * (10 + 1) + 5 + dense
+    # Keras' examples for IMDB: one logit after two LSTMs; two after a transformer's block of 10,656.
+    assert zoo.lstm_classifier(20_000, 200, 1).parameter_count == 2_757_761
+    assert zoo.transformer_classifier(20_000, 200).parameter_count == 20_200 * 32 + 10_656 + 702
     # ShuffleNet 0.5 x, 1 x with 8 groups, and 2 x: 0.7M, 2.4M and 5.4M in its authors' table.
     sizes = ({"width": 0.5}, {"groups": 8}, {"width": 2.0})
     counts = [zoo.shufflenet_v1(**size).parameter_count for size in sizes]  # type: ignore[arg-type]
     assert [round(count / 1e6, 1) for count in counts] == [0.7, 2.4, 5.4]
+
+
+def test_other_widths_are_those_published() -> None:
+    # Of torchvision's ShuffleNetV2 0.5 x, 1.5 x and 2 x.
+    sizes = ((48, 96, 192), 1024), ((176, 352, 704), 1024), ((244, 488, 976), 2048)
+    counts = [zoo.shufflenet_v2(filters=f, last=n).parameter_count for f, n in sizes]
+    assert counts == [1_366_792, 3_503_624, 7_393_996]
+    # Filters of MobileNetV2 are whole eights: those of 0.5 x and 1.4 x have 1.97M and 6.11M weights.
+    counts = [zoo.mobilenet_v2(width=width).parameter_count for width in (0.5, 1.4)]
+    assert [round(count / 1e6, 2) for count in counts] == [1.97, 6.11]
+    # 16 * 1.4 = 22.4 is nearest to 24; 24 * 0.75 = 18 would lose more than a tenth as 16.
+    assert [eights(*given) for given in ((16, 1.4), (24, 0.75), (3, 1.0))] == [24, 24, 8]
 
 
 def test_every_architecture_has_a_case_on_every_backend() -> None:
@@ -93,12 +115,65 @@ def test_names_of_weights_are_readable() -> None:
     assert "fire9_expand3.bias" in zoo.squeezenet().parts
 
 
-@pytest.mark.parametrize("name", ["resnet8", "resnet18", "resnet50", "squeezenet", "shufflenet_v1"])
-@pytest.mark.parametrize("size", [17, 33, 64])
-def test_averaged_nets_take_images_of_any_size(name: str, size: int) -> None:
-    net = getattr(zoo, name)(7, (4, size, size + 3))
-    assert net.out_shapes == ((7,),)
-    assert net.parameter_count == getattr(zoo, name)(7, (4, 224, 224)).parameter_count
+AVERAGED = {  # the least image of each
+    "resnet8": 1, "resnet18": 1, "resnet50": 1, "squeezenet": 17, "shufflenet_v1": 1,
+    "shufflenet_v2": 1, "mobilenet_v2": 1, "alexnet": 63, "vgg11": 32,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AVERAGED)
+def test_averaged_nets_take_images_of_any_size(name: str) -> None:
+    make, least = getattr(zoo, name), AVERAGED[name]
+    nets = [make(7, (4, size, size + 3)) for size in (least, least + 1, 2 * least + 7)]
+    assert {net.out_shapes for net in nets} == {((7,),)}
+    assert {net.parameter_count for net in nets} == {make(7, (4, 224, 224)).parameter_count}
+
+
+def test_deepfm_sums_the_products_of_all_pairs() -> None:
+    net = zoo.deepfm(12, 4, embedding=3, hidden=(2,), dropout=0)
+    draw = np.random.default_rng(3)
+    weights = {name: draw.normal(size=part.shape) for name, part in net.parts.items()}
+    weights["logit.weight"] *= 0
+    model = uf.Model(net, weights=weights, dtype="float64")
+    fields = draw.integers(0, 12, (5, 4))
+    vectors, linear = weights["deep.weight"][fields], weights["wide.weight"][fields, 0].sum(axis=1)
+    pairs = sum(np.sum(vectors[:, i] * vectors[:, j], axis=1) for i, j in combinations(range(4), 2))
+    wanted = weights["logit.bias"] + linear + pairs
+    assert model.predict(fields)[:, 0] == pytest.approx(wanted)
+
+
+def test_wide_and_deep_sums_the_weights_of_all_fields() -> None:
+    net = zoo.wide_and_deep(12, 4, embedding=3, hidden=(2,))
+    weights = {name: np.zeros(part.shape) for name, part in net.parts.items()}
+    weights["wide.weight"][:, 0] = np.arange(12)
+    model = uf.Model(net, weights=weights, dtype="float64")
+    assert model.predict([[0, 3, 6, 9], [2, 2, 2, 11]])[:, 0].tolist() == [18.0, 17.0]
+
+
+def test_lstm_classifier_reads_no_more_than_the_text() -> None:
+    model = uf.Model(zoo.lstm_classifier(9, 5, 3, embedding=4, units=4), seed=1)
+    short = {"tokens": [[1, 2, 3, 0, 0]], "lengths": [[3]]}
+    other = {"tokens": [[1, 2, 3, 8, 7]], "lengths": [[3]]}
+    longer = {"tokens": [[1, 2, 3, 8, 7]], "lengths": [[4]]}
+    read = [model.predict({k: np.array(v) for k, v in x.items()}) for x in (short, other, longer)]
+    assert np.array_equal(read[0], read[1])
+    assert not np.allclose(read[1], read[2])
+
+
+def test_shufflenet_v2_deals_out_what_passed_and_what_was_convolved() -> None:
+    net = zoo.shufflenet_v2()
+    halves = [p.layer.places for p in net if isinstance(p.layer, L.Slice)][:2]
+    assert halves == [((None, 58, None),), ((58, None, None),)]
+    shuffles = [p.layer for p in net if isinstance(p.layer, L.Permute)]
+    assert len(shuffles) == 16
+    assert {layer.axes for layer in shuffles} == {(2, 1, 3, 4)}
+
+
+def test_mobilenet_v2_adds_where_shapes_allow_it() -> None:
+    net = zoo.mobilenet_v2()
+    assert sum(isinstance(p.layer, L.Add) for p in net) == 10
+    assert net["stage7_block1_narrow_norm"].out_shape == (320, 7, 7)
+    assert "stage1_block1_widen_conv.weight" not in net.parts
 
 
 def test_squeezenet_leaves_no_pixel_out() -> None:
@@ -123,6 +198,12 @@ def test_resnet_shortcuts_without_weights() -> None:
         (lambda: zoo.alexnet(10, (3, 32, 32)), ShapeError, "does not fit into"),
         (lambda: zoo.lenet5(10, (1, 8, 8)), ShapeError, "a window of 5 does not fit into 4"),
         (lambda: zoo.mlp(hidden=(0,)), SpecError, "units"),
+        (lambda: zoo.mobilenet_v2(width=-1), SpecError, "width"),
+        (lambda: zoo.shufflenet_v2(filters=(8, 16)), SpecError, "one for each of depths"),
+        (lambda: zoo.shufflenet_v2(filters=(9,), depths=(1,)), SpecError, "even numbers"),
+        (lambda: zoo.unet_small(1, (3, 20, 24)), ShapeError, r"multiples of 8, got \(20, 24\)"),
+        (lambda: zoo.deepfm(10, 3, -1), SpecError, "numbers"),
+        (lambda: zoo.transformer_classifier(10, 3, heads=0), SpecError, "heads"),
         (lambda: zoo.wide_and_deep(10, 3, -1), SpecError, "numbers"),
         (lambda: zoo.resnet18(input_shape=(32, 32)), ShapeError, "channels first"),
     ],

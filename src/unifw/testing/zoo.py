@@ -64,6 +64,23 @@ def sentences() -> Data:
     return Data((pixels(),), digits().ys)
 
 
+def columns() -> Data:
+    """Return the digits as texts of 8 words, the sums of their columns; the blank end is no text."""
+    words = pixels().reshape(-1, 8, 8).sum(axis=1) // 8
+    lengths = np.maximum(8 - np.argmax(words[:, ::-1] > 0, axis=1), 1).reshape(-1, 1)
+    return Data((words, lengths), digits().ys)
+
+
+def lines() -> Data:
+    """Return the digits as texts of 16 words out of 17: their third and fourth line."""
+    return Data((pixels()[:, 16:32],), digits().ys)
+
+
+def ink() -> Data:
+    """Return the digits, and wanted is which pixels are darker than half."""
+    return Data(digits().xs, ((digits().xs[0] > 0.5).astype(np.float32),))
+
+
 def copies() -> Data:
     """Return the digits as their own targets."""
     return Data(digits().xs, digits().xs)
@@ -87,9 +104,9 @@ ZOO: tuple[ZooCase, ...] = (
         BinaryCrossEntropy(),
     ),
     ZooCase("lenet5", zoo.lenet5(10, (1, 16, 16)), images(2), 0.05),
-    ZooCase("alexnet", zoo.alexnet(10, (1, 64, 64), width=1 / 32), images(8), 0.001),
+    ZooCase("alexnet", zoo.alexnet(10, (1, 64, 64), width=1 / 64), images(8), 0.0005),
     ZooCase("alexnet_small", zoo.alexnet_small(10, (1, 16, 16), width=1 / 32), images(2), 0.002),
-    ZooCase("vgg", zoo.vgg((1, 2), 10, (1, 8, 8), width=1 / 16, hidden=16), images(), 0.01),
+    ZooCase("vgg", zoo.vgg((1, 2), 10, (1, 8, 8), width=1 / 16, hidden=16), images(), 0.003),
     ZooCase("resnet_cifar", zoo.resnet_cifar(1, 10, (1, 8, 8), width=4), images(), 0.002),
     ZooCase("resnet", zoo.resnet((1, 1), 10, (1, 16, 16), width=4), images(2), 0.002),
     ZooCase(
@@ -105,9 +122,34 @@ ZOO: tuple[ZooCase, ...] = (
         zoo.shufflenet_v1(10, (1, 16, 16), groups=2, width=0.08, depths=(2, 1)),
         images(2), 0.002,
     ),
+    ZooCase(
+        "shufflenet_v2",
+        zoo.shufflenet_v2(10, (1, 16, 16), filters=(8,), depths=(2,), stem=4, last=16),
+        images(2), 0.002,
+    ),
+    ZooCase(
+        "mobilenet_v2",
+        zoo.mobilenet_v2(
+            10, (1, 16, 16), width=1 / 4, stages=((1, 16, 1, 1), (2, 24, 2, 2)), last=16, dropout=0
+        ),
+        images(2), 0.005,
+    ),
+    ZooCase(
+        "unet_small", zoo.unet_small(1, (1, 8, 8), width=2, depth=2), ink, 0.03, BinaryCrossEntropy()
+    ),
+    ZooCase("lstm_classifier", zoo.lstm_classifier(17, 8, 10, embedding=8, units=8), columns, 3.0),
+    ZooCase(
+        "transformer_classifier",
+        zoo.transformer_classifier(17, 16, 10, embedding=8, hidden=8, units=8, dropout=0),
+        lines, 0.1,
+    ),
     ZooCase("text_cnn", zoo.text_cnn(17, 64, 10, embedding=8, filters=8), sentences, 0.03),
     ZooCase(
         "wide_and_deep", zoo.wide_and_deep(16 * 17, 16, 8, embedding=4, hidden=(16, 8)), table, 0.1,
+        BinaryCrossEntropy(),
+    ),
+    ZooCase(
+        "deepfm", zoo.deepfm(16 * 17, 16, 8, embedding=4, hidden=(16, 8), dropout=0), table, 0.1,
         BinaryCrossEntropy(),
     ),
 )  # fmt: skip

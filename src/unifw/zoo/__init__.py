@@ -6,7 +6,7 @@ numbers of parameters.
 
 from __future__ import annotations
 
-from unifw.zoo.mobile import shufflenet_v1, squeezenet
+from unifw.zoo.mobile import mobilenet_v2, squeezenet
 from unifw.zoo.perceptrons import autoencoder, mlp
 from unifw.zoo.plain import alexnet, alexnet_small, lenet5, vgg, vgg11, vgg16
 from unifw.zoo.resnets import (
@@ -18,15 +18,20 @@ from unifw.zoo.resnets import (
     resnet50,
     resnet_cifar,
 )
-from unifw.zoo.tables import wide_and_deep
-from unifw.zoo.texts import text_cnn
+from unifw.zoo.segmenting import unet_small
+from unifw.zoo.shuffled import shufflenet_v1, shufflenet_v2
+from unifw.zoo.tables import deepfm, wide_and_deep
+from unifw.zoo.texts import lstm_classifier, text_cnn, transformer_classifier
 
 __all__ = [
     "alexnet",
     "alexnet_small",
     "autoencoder",
+    "deepfm",
     "lenet5",
+    "lstm_classifier",
     "mlp",
+    "mobilenet_v2",
     "resnet",
     "resnet8",
     "resnet18",
@@ -35,8 +40,11 @@ __all__ = [
     "resnet50",
     "resnet_cifar",
     "shufflenet_v1",
+    "shufflenet_v2",
     "squeezenet",
     "text_cnn",
+    "transformer_classifier",
+    "unet_small",
     "vgg",
     "vgg11",
     "vgg16",

@@ -6,7 +6,7 @@ from unifw.spec import check
 from unifw.spec import layers as L
 from unifw.spec.symbol import Symbol
 
-__all__ = ["conv_norm", "conv_relu", "dense", "flat", "scaled"]
+__all__ = ["conv_norm", "conv_relu", "dense", "eights", "flat", "scaled"]
 
 
 def conv_norm(  # noqa: PLR0913 - what differs between blocks
@@ -50,3 +50,10 @@ def scaled(channels: int, width: float, multiple: int = 1) -> int:
     """Return ``channels * width``, rounded to a multiple, which is also the least."""
     wide = channels * check.number("width", width, least=0, open_=True)
     return max(1, round(wide / multiple)) * multiple
+
+
+def eights(channels: int, width: float) -> int:
+    """Return ``channels * width`` in whole eights: the nearest, but no tenth less than wanted."""
+    wide = channels * check.number("width", width, least=0, open_=True)
+    near = max(8, int(wide + 4) // 8 * 8)
+    return near if near >= 0.9 * wide else near + 8

@@ -1,17 +1,16 @@
-"""Small and quick convolutional nets: SqueezeNet and ShuffleNet."""
+"""Small convolutional nets: SqueezeNet and MobileNet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from unifw.errors import SpecError
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Input
 from unifw.spec.symbol import Symbol
-from unifw.zoo.blocks import conv_norm, conv_relu, scaled
+from unifw.zoo.blocks import conv_norm, conv_relu, eights, scaled
 
-__all__ = ["shufflenet_v1", "squeezenet"]
+__all__ = ["mobilenet_v2", "squeezenet"]
 
 
 def squeezenet(
@@ -71,19 +70,29 @@ def _whole_pool(x: Symbol) -> Symbol:
     return L.MaxPool2D(3, 2, after)(x)
 
 
-# Filters of the first stage by the number of groups: about the same cost (table 1 of the paper).
-SHUFFLED = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
+# Table 2 of the paper: how many times wider a block is inside, its filters, how many there are, and
+# the stride of the first.
+INVERTED = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 
 
-def shufflenet_v1(
+def mobilenet_v2(  # noqa: PLR0913 - each with a default
     classes: int = 1000,
     input_shape: Any = (3, 224, 224),
     *,
-    groups: int = 3,
     width: float = 1.0,
-    depths: Sequence[int] = (4, 8, 4),
+    stages: Sequence[tuple[int, int, int, int]] = INVERTED,
+    last: int = 1280,
+    dropout: float = 0.2,
 ) -> Graph:
-    """Return the first ShuffleNet (Zhang et al., 2018): grouped 1 x 1 convolutions and shuffles.
+    """Return MobileNetV2 (Sandler et al., 2018), as torchvision has it: inverted residuals, ReLU6.
 
     Parameters
     ----------
@@ -91,56 +100,40 @@ def shufflenet_v1(
         Number of logits; default 1000.
     input_shape : tuple of int
         Default ``(3, 224, 224)``; any size, as the last stage is averaged.
-    groups : {1, 2, 3, 4, 8}
-        Groups of the 1 x 1 convolutions; default 3.
     width : float
-        Multiplies the filters (the paper's s in "ShuffleNet s x"); default 1.
-    depths : sequence of int
-        Blocks in each stage; a stage halves the image and doubles the filters. Default
-        ``(4, 8, 4)``.
+        Multiplies the filters, which stay multiples of 8; the last ones only where it exceeds 1.
+        Default 1.
+    stages : sequence of tuple of int
+        For each stage how many times wider its blocks are inside, its filters, the number of its
+        blocks, and the stride of the first; default those of the paper's table 2.
+    last : int
+        Filters of the last convolution; default 1280.
+    dropout : float
+        Rate before the dense layer; default 0.2.
 
     Notes
     -----
-    1,864,728 parameters with three groups, the 1.9M of its authors: the last layer has no bias.
-    The stride of a stage's first block lies in its mean pooling, which leaves padding out of the
-    mean.
+    3,504,872 parameters.
     """
-    if groups not in SHUFFLED:
-        raise SpecError(f"groups must be one of {', '.join(map(str, SHUFFLED))}, got {groups!r}")
-    start = Input(input_shape)
-    x = conv_norm(start, "stem", scaled(24, width), 3, stride=2)
-    x = L.MaxPool2D(3, 2, 1)(x)
-    for stage, depth in enumerate(depths, 2):
-        filters = scaled(SHUFFLED[groups], width, 4 * groups) << (stage - 2)
-        for block in range(1, depth + 1):
-            # The stem has few channels: its 1 x 1 convolution is not grouped (section 3.2).
-            first = 1 if stage == 2 and block == 1 else groups
-            x = _shuffle_block(
-                x, f"stage{stage}_block{block}", filters, (first, groups), halves=block == 1
-            )
-    last = L.Dense(classes, bias=False, name="classes")
-    return Graph(start, last(L.GlobalAvgPool()(x)), "shufflenet_v1")
+    x = start = Input(input_shape)
+    x = conv_norm(x, "stem", eights(32, width), 3, stride=2, activation=L.ReLU6())
+    for stage, (wider, filters, blocks, stride) in enumerate(stages, 1):
+        for block in range(1, blocks + 1):
+            name = f"stage{stage}_block{block}"
+            step = stride if block == 1 else 1
+            x = _inverted(x, name, wider, eights(filters, width), step)
+    x = conv_norm(x, "last", eights(last, max(1.0, width)), 1, activation=L.ReLU6())
+    x = L.Dropout(dropout)(L.GlobalAvgPool()(x))
+    return Graph(start, L.Dense(classes, name="classes")(x), "mobilenet_v2")
 
 
-def _shuffle_block(
-    x: Symbol, name: str, filters: int, groups: tuple[int, int], *, halves: bool
-) -> Symbol:
-    inner, stride = filters // 4, 2 if halves else 1
-    first, last = groups
-    y = conv_norm(x, f"{name}_1", inner, 1, groups=first)
-    y = _shuffled(y, last)
-    y = conv_norm(y, f"{name}_2", inner, 3, stride=stride, groups=inner, activation=None)
-    new = filters - x.shape[0] if halves else filters
-    y = conv_norm(y, f"{name}_3", new, 1, groups=last, activation=None)
-    if halves:
-        return L.Concatenate()(L.AvgPool2D(3, 2, 1)(x), L.ReLU()(y))
-    return L.ReLU()(L.Add()(y, x))
-
-
-def _shuffled(x: Symbol, groups: int) -> Symbol:
-    """Deal the channels of each group out to all groups."""
-    if groups == 1:
-        return x
-    channels, *image = x.shape
-    x = L.Reshape((groups, channels // groups, *image))(x)
-    return L.Reshape((channels, *image))(L.Permute((2, 1, 3, 4))(x))
+def _inverted(x: Symbol, name: str, wider: int, filters: int, stride: int) -> Symbol:
+    """Widen, convolve each channel by itself, narrow; nothing cuts off what is narrow."""
+    y, inner = x, wider * x.shape[0]
+    if wider != 1:
+        y = conv_norm(y, f"{name}_widen", inner, 1, activation=L.ReLU6())
+    y = conv_norm(
+        y, f"{name}_depth", inner, 3, stride=stride, groups=inner, activation=L.ReLU6()
+    )  # fmt: skip
+    y = conv_norm(y, f"{name}_narrow", filters, 1, activation=None)
+    return y + x if y.shape == x.shape else y

@@ -54,7 +54,7 @@ def alexnet(
     classes : int
         Number of logits; default 1000.
     input_shape : tuple of int
-        Default ``(3, 224, 224)``; at least 63 x 63.
+        Default ``(3, 224, 224)``; at least 63 x 63. The dense layers always read 6 x 6 means.
     width : float
         Multiplies filters and hidden units; default 1.
     dropout : float
@@ -71,7 +71,7 @@ def alexnet(
     x = L.MaxPool2D(3, 2)(x)
     for number, filters in enumerate((384, 256, 256), 3):
         x = conv_relu(x, f"conv{number}", scaled(filters, width), 3, padding=1)
-    x = L.MaxPool2D(3, 2)(x)
+    x = L.AdaptiveAvgPool2D(6)(L.MaxPool2D(3, 2)(x))
     return Graph(start, _alexnet_head(x, classes, width, dropout), "alexnet")
 
 
@@ -136,7 +136,7 @@ def vgg(  # noqa: PLR0913 - each with a default
     classes : int
         Number of logits; default 1000.
     input_shape : tuple of int
-        Default ``(3, 224, 224)``; each stage halves it.
+        Default ``(3, 224, 224)``; each stage halves it. The dense layers always read 7 x 7 means.
     width : float
         Multiplies the filters; default 1.
     hidden : int
@@ -150,7 +150,7 @@ def vgg(  # noqa: PLR0913 - each with a default
         for number in range(1, depth + 1):
             x = conv_relu(x, f"stage{stage}_conv{number}", filters, 3, padding=1)
         x = L.MaxPool2D(2)(x)
-    x = L.Flatten()(x)
+    x = L.Flatten()(L.AdaptiveAvgPool2D(7)(x))
     for number in (1, 2):
         x = L.Dropout(dropout)(dense(x, f"dense{number}", hidden, L.ReLU()))
     return Graph(start, L.Dense(classes, name="classes")(x), f"vgg{sum(depths) + 3}")

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from unifw.spec import check
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Input
+from unifw.spec.symbol import Symbol
 from unifw.zoo.blocks import dense
 
-__all__ = ["wide_and_deep"]
+__all__ = ["deepfm", "wide_and_deep"]
 
 
 def wide_and_deep(
@@ -39,23 +40,67 @@ def wide_and_deep(
         Length of a value's vector in the deep part; default 32.
     hidden : sequence of int
         Units of the deep part; default ``(1024, 512, 256)``.
+    """
+    inputs, _, x, linear = _read(vocabulary, fields, numbers, embedding)
+    x = _deep(x, hidden)
+    return Graph(inputs, L.Add()(L.Dense(1, name="logit")(x), *linear), "wide_and_deep")
+
+
+def deepfm(  # noqa: PLR0913 - each with a default
+    vocabulary: int,
+    fields: int,
+    numbers: int = 0,
+    *,
+    embedding: int = 10,
+    hidden: Sequence[int] = (400, 400, 400),
+    dropout: float = 0.5,
+) -> Graph:
+    """Return DeepFM (Guo et al., 2017): a factorisation machine and a deep net that share vectors.
+
+    Inputs and output are those of ``wide_and_deep``. Each two fields meet in the product of their
+    vectors; the sum over all pairs is ``sum((sum of vectors)^2 - sum of vectors^2) / 2``.
+
+    Parameters
+    ----------
+    vocabulary, fields, numbers : int
+        As for ``wide_and_deep``.
+    embedding : int
+        Length of a value's vector; default 10.
+    hidden : sequence of int
+        Units of the deep part; default ``(400, 400, 400)``.
+    dropout : float
+        Rate after each of its layers; default 0.5.
 
     Notes
     -----
-    The wide part has a weight for each value (``wide.weight``) and takes the mean over the fields:
-    the sum of a linear model but for the scale of those weights.
+    Numbers go into the linear and the deep part; they have no vectors. To let them meet fields,
+    make fields of them: intervals.
     """
+    inputs, vectors, x, linear = _read(vocabulary, fields, numbers, embedding)
+    pairs = (L.Sum(1)(vectors) ** 2 - L.Sum(1)(vectors**2)) / 2
+    x = _deep(x, hidden, dropout)
+    met = L.Sum(1, keepdims=True)(pairs)
+    return Graph(inputs, L.Add()(L.Dense(1, name="logit")(x), met, *linear), "deepfm")
+
+
+def _read(
+    vocabulary: int, fields: int, numbers: int, embedding: int
+) -> tuple[list[Symbol], Symbol, Symbol, list[Symbol]]:
+    """Return the inputs, the fields' vectors, all that goes into the deep part, and linear sums."""
     indices = Input(fields, "int", name="fields")
-    inputs = [indices]
     vectors = L.Embedding(vocabulary, embedding, weight_init="normal", name="deep")(indices)
-    x = L.Flatten()(vectors)
-    linear = L.Embedding(vocabulary, 1, weight_init="zeros", name="wide")(indices)
-    wide = [L.GlobalAvgPool()(L.Permute((2, 1))(linear))]
+    weights = L.Embedding(vocabulary, 1, weight_init="zeros", name="wide")(indices)
+    inputs, x, linear = [indices], L.Flatten()(vectors), [L.Sum(1)(weights)]
     if check.count("numbers", numbers, least=0):
         given = Input(numbers, name="numbers")
         inputs.append(given)
         x = L.Concatenate()(x, given)
-        wide.append(L.Dense(1, bias=False, weight_init="zeros", name="wide_numbers")(given))
+        linear.append(L.Dense(1, bias=False, weight_init="zeros", name="wide_numbers")(given))
+    return inputs, vectors, x, linear
+
+
+def _deep(x: Symbol, hidden: Sequence[int], dropout: float = 0.0) -> Symbol:
     for number, units in enumerate(hidden, 1):
         x = dense(x, f"hidden{number}", units, L.ReLU())
-    return Graph(inputs, L.Add()(L.Dense(1, name="logit")(x), *wide), "wide_and_deep")
+        x = L.Dropout(dropout)(x) if dropout else x
+    return x
