@@ -19,9 +19,10 @@ from unifw.testing.cases import (
     upsampling,
 )
 from unifw.testing.cases.kinds import ROWS, LayerCase, LossCase
-from unifw.testing.cases.optimizers import OPTIMIZERS, WHOLE_DATA
+from unifw.testing.cases.optimizers import DEEP, OPTIMIZERS, WHOLE_DATA
 
 __all__ = [
+    "DEEP",
     "KINKED",
     "LAYERS",
     "LOSSES",

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from unifw import optimizers
 from unifw import schedules as S
 
-__all__ = ["OPTIMIZERS", "WHOLE_DATA"]
+__all__ = ["DEEP", "OPTIMIZERS", "WHOLE_DATA"]
 
 OPTIMIZERS: Mapping[str, optimizers.Optimizer] = MappingProxyType(
     {
@@ -76,3 +76,8 @@ WHOLE_DATA: Mapping[str, optimizers.Optimizer] = MappingProxyType(
         "lbfgs-plain": optimizers.LBFGS(0.5, line_search="none"),
     }
 )
+
+# Those whose curves are compared on the deeper net as well; formulas know nothing of nets.
+DEEP = (
+    "sgd", "sgd-momentum", "adam", "adamw", "rmsprop-centered-momentum", "adagrad", "lamb", "everything",
+)  # fmt: skip

@@ -26,12 +26,10 @@ from unifw.weights import initial
 ZOO_CURVE, ZOO_MOVED = 1e-3, 0.1
 STEPS, TEXT_STEPS = 100, 50
 
-each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
-each_net = pytest.mark.parametrize("net", SMOOTH)
+CURVES = [("mlp", name) for name in OPTIMIZERS] + [("lenet", name) for name in DEEP]
 
 
-@each_optimizer
-@each_net
+@pytest.mark.parametrize(("net", "optimizer"), CURVES)
 def test_curve(backend: str, net: str, optimizer: str) -> None:
     assert parted(backend, SMOOTH[net], OPTIMIZERS[optimizer]) <= CURVE
 
