@@ -7,6 +7,7 @@ import pytest
 
 from unifw import optimizers
 from unifw.testing.cases import (
+    DEEP,
     KINKED,
     OPTIMIZERS,
     SMOOTH,
