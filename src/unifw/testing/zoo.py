@@ -106,7 +106,7 @@ ZOO: tuple[ZooCase, ...] = (
     ZooCase("lenet5", zoo.lenet5(10, (1, 16, 16)), images(2), 0.05),
     ZooCase("alexnet", zoo.alexnet(10, (1, 64, 64), width=1 / 64), images(8), 0.0005),
     ZooCase("alexnet_small", zoo.alexnet_small(10, (1, 16, 16), width=1 / 32), images(2), 0.002),
-    ZooCase("vgg", zoo.vgg((1, 2), 10, (1, 8, 8), width=1 / 16, hidden=16), images(), 0.003),
+    ZooCase("vgg", zoo.vgg((1, 2), 10, (1, 8, 8), width=1 / 16, hidden=16), images(), 0.001),
     ZooCase("resnet_cifar", zoo.resnet_cifar(1, 10, (1, 8, 8), width=4), images(), 0.002),
     ZooCase("resnet", zoo.resnet((1, 1), 10, (1, 16, 16), width=4), images(2), 0.002),
     ZooCase(
@@ -130,12 +130,12 @@ ZOO: tuple[ZooCase, ...] = (
     ZooCase(
         "mobilenet_v2",
         zoo.mobilenet_v2(
-            10, (1, 16, 16), width=1 / 4, stages=((1, 16, 1, 1), (2, 24, 2, 2)), last=16, dropout=0
+            10, (1, 16, 16), width=1 / 4, stages=((1, 16, 1, 2), (2, 16, 1, 1)), last=16, dropout=0
         ),
         images(2), 0.005,
     ),
     ZooCase(
-        "unet_small", zoo.unet_small(1, (1, 8, 8), width=2, depth=2), ink, 0.03, BinaryCrossEntropy()
+        "unet_small", zoo.unet_small(1, (1, 8, 8), width=3, depth=1), ink, 0.1, BinaryCrossEntropy()
     ),
     ZooCase("lstm_classifier", zoo.lstm_classifier(17, 8, 10, embedding=8, units=8), columns, 3.0),
     ZooCase(

@@ -159,7 +159,7 @@ def transformer_classifier(  # noqa: PLR0913 - each with a default
 def _encoder(x: Symbol, name: str, heads: int, hidden: int, dropout: float) -> Symbol:
     size = x.shape[1]
     seen = L.MultiHeadAttention(heads, key_dim=size, name=f"{name}_attention")(x)
-    x = L.LayerNorm(name=f"{name}_norm1")(x + L.Dropout(dropout)(seen))
+    x = L.LayerNorm(epsilon=1e-6, name=f"{name}_norm1")(x + L.Dropout(dropout)(seen))
     y = dense(x, f"{name}_hidden", hidden, L.ReLU())
     y = L.Dropout(dropout)(L.Dense(size, name=f"{name}_out")(y))
-    return L.LayerNorm(name=f"{name}_norm2")(x + y)
+    return L.LayerNorm(epsilon=1e-6, name=f"{name}_norm2")(x + y)
