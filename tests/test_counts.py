@@ -20,6 +20,7 @@ from unifw import registry
 from unifw.backend import Options, Plan, Session
 from unifw.data import Data
 from unifw.losses import CrossEntropy
+from unifw.metrics import Accuracy
 from unifw.optimizers import Adam
 from unifw.weights import initial
 
@@ -97,6 +98,20 @@ def test_a_compiled_step_is_compiled_once(name: str, session: Session, data: Dat
     for _ in range(2):
         list(session.fit(data, plan()))
     # MindSpore's is a cell, which keeps what it has compiled; the others run as they go.
+    cells = [value for value in vars(session).values() if hasattr(value, "compile_cache")]
+    assert [len(cell.compile_cache) for cell in cells] == ([0, 1] if name == "mindspore" else [])
+
+
+def test_a_short_last_batch_is_not_compiled_for_itself(
+    name: str, session: Session, data: Data
+) -> None:
+    accuracy = (((Accuracy(),), False),)
+    few = data.take(slice(0, 2 * BATCH + 5))
+    (epoch,) = session.fit(few, plan(metrics=accuracy))
+    with_numpy = registry.backend("numpy").open(NET, session.options, initial(NET, 0))
+    (wanted,) = with_numpy.fit(few, plan(metrics=accuracy))
+    assert epoch.losses == pytest.approx(wanted.losses, rel=1e-5)
+    assert epoch.metrics == wanted.metrics
     cells = [value for value in vars(session).values() if hasattr(value, "compile_cache")]
     assert [len(cell.compile_cache) for cell in cells] == ([0, 1] if name == "mindspore" else [])
 

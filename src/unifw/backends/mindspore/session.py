@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import mindspore
 import numpy as np
 import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
-from unifw.backend import Options, Session
+from unifw.backend import Epoch, Options, Plan, Report, Session
 from unifw.backends.mindspore.rules import Masked, rules
 from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
 from unifw.backends.mindspore.weight_ops import constraints, penalties
@@ -83,6 +83,28 @@ class Net(nn.Cell):
         return outs[0] if self.is_single else outs
 
 
+class Begun(NamedTuple):
+    """An output of a batch that was filled up: its first rows count."""
+
+    whole: Any
+    rows: int
+
+
+def _filled(batch: Data, masks: Mapping[str, Array], size: int) -> tuple[Data, Mapping[str, Array]]:
+    """Return a batch of ``size`` rows, in which the added ones weigh nothing."""
+    rows = len(batch)
+
+    def fill(array: Array) -> Array:
+        # With a row of its own: numbers as they occur, of which nothing overflows.
+        return np.concatenate([array, np.repeat(array[:1], size - rows, axis=0)])
+
+    shares = np.full(rows, 1 / rows, np.float32) if batch.weights is None else batch.weights
+    whole = Data(
+        tuple(map(fill, batch.xs)), tuple(map(fill, batch.ys)), np.pad(shares, (0, size - rows))
+    )
+    return whole, {name: fill(mask) for name, mask in masks.items()}
+
+
 class MindSporeSession(Session):
     """Two compiled graphs, one that trains and one that evaluates, over the same parameters."""
 
@@ -118,6 +140,8 @@ class MindSporeSession(Session):
             self._gather = Gather(passes, self._step.extras[-1])
             self._gather.set_train()
         self._compiled: set[int] = set()
+        # To how many rows the batches of training are filled up; 0 for as they are.
+        self._full = 0
 
     @property
     def native(self) -> Net:
@@ -143,9 +167,23 @@ class MindSporeSession(Session):
         whole = outs if isinstance(outs, tuple) else (outs,)
         return tuple(out.asnumpy()[:rows] for out in whole)
 
+    def fit(self, data: Data, plan: Plan, report: Report | None = None) -> Iterator[Epoch]:
+        # A short last batch would be compiled for itself, for a second or two; it is filled up with rows that
+        # weigh nothing. Not where a row has a part in what becomes of the others.
+        mixing = any(isinstance(p.layer, L.BatchNorm) and p.layer.trainable for p in self.graph)
+        is_short = len(data) > plan.batch_size and len(data) % plan.batch_size > 0
+        self._full = plan.batch_size if is_short and not mixing else 0
+        try:
+            yield from super().fit(data, plan, report)
+        finally:
+            self._full = 0
+
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
+        rows = len(batch.xs[0])
+        if self._full:
+            batch, masks = _filled(batch, masks, self._full)
         arrays = (*batch.xs, *batch.ys, *masks.values())
         shares = () if batch.weights is None else (batch.weights,)
         if self._gather is not None and self.steps % self.options.optimizer.accumulate:
@@ -153,9 +191,11 @@ class MindSporeSession(Session):
         else:
             given = map(self.tensor, (np.array(coefficients), *arrays, *shares))
             loss, outs = self._step(*given)
-        return loss, outs
+        return loss, outs if rows == len(batch.xs[0]) else [Begun(out, rows) for out in outs]
 
     def host(self, value: Any) -> Array:
+        if isinstance(value, Begun):
+            return self.host(value.whole)[: value.rows]
         return np.asarray(value.asnumpy())
 
     def weights(self) -> Arrays:
