@@ -29,7 +29,7 @@ LAYERS = (
         "regularizers",
         "constraints",
     ),
-    ("rules", "process", "zoo"),
+    ("rules", "process", "zoo", "judging"),
     ("weights", "randomness", "formulas"),
     ("measures", "arrays"),
     ("targets",),

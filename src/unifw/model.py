@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +17,13 @@ from unifw.backend import Epoch, Options, Plan, Session
 from unifw.data import Data, check_inputs, check_training, class_weighted, split
 from unifw.errors import DataError, SpecError
 from unifw.isolate.place import open_session
+from unifw.judging import check_metrics, last_layer, loss_weights_of, losses_of, metrics_of
 from unifw.measures.losses import per_sample
 from unifw.measures.metrics import meter
 from unifw.measures.penalties import penalty
 from unifw.progress import display
 from unifw.spec import check, layers
 from unifw.spec.graph import Graph
-from unifw.spec.layers.conv import Conv
-from unifw.spec.losses import Loss, Outputs, Targets, loss
-from unifw.spec.metrics import Metric, metric
 from unifw.spec.optimizers import optimizer
 from unifw.spec.schedules import Plateau
 from unifw.weights import Arrays, check_state, check_weights, initial
@@ -107,16 +104,16 @@ class Model:
             message = f"net must be a uf.Sequential or uf.Graph, got {net!r}"
             raise SpecError(message)
         self._net = net
-        losses = _losses(net, loss)
-        self._metrics = _metrics(net, metrics)
-        _check_metrics(net, losses, self._metrics)
+        losses = losses_of(net, loss)
+        self._metrics = metrics_of(net, metrics)
+        check_metrics(net, losses, self._metrics)
         self._options = Options(
             losses=losses,
             optimizer=_optimizer(optimizer),
             device=_text("device", device),
             dtype=check.choice("dtype", dtype, ("float32", "float64")),
             seed=check.count("seed", seed, least=0),
-            loss_weights=_loss_weights(net, losses, loss_weights),
+            loss_weights=loss_weights_of(net, losses, loss_weights),
         )
         if self._options.optimizer.full_batch and net.constraints:
             names = ", ".join(net.constraints)
@@ -532,7 +529,7 @@ class Model:
 
     @property
     def _probabilities(self) -> tuple[bool, ...]:
-        ends = (_last_layer(self._net, name) for name in self._net.outputs)
+        ends = (last_layer(self._net, name) for name in self._net.outputs)
         return tuple(type(end) in (layers.Softmax, layers.Sigmoid) for end in ends)
 
     @property
@@ -616,122 +613,3 @@ def _text(name: str, value: Any) -> str:
 
 def _optimizer(given: Any) -> Any:
     return optimizer(given)
-
-
-def _by_output(net: Graph, given: Any, what: str) -> list[Any]:
-    """Spread what was given by dict, by list, or once for all, over the net's outputs."""
-    if isinstance(given, Mapping):
-        if sorted(given) != sorted(net.outputs):
-            message = f"{what} names {sorted(given)}, the net's outputs are {list(net.outputs)}"
-            raise SpecError(message)
-        return [given[name] for name in net.outputs]
-    return [given] * len(net.outputs)
-
-
-def _losses(net: Graph, given: Any) -> tuple[Loss, ...]:
-    if given is None:
-        return ()
-    if isinstance(given, (list, tuple)):
-        if len(given) != len(net.outputs):
-            message = f"{len(given)} losses for {len(net.outputs)} outputs {list(net.outputs)}"
-            raise SpecError(message)
-        spread = list(given)
-    else:
-        spread = _by_output(net, given, "loss")
-    losses = tuple(map(loss, spread))
-    for name, shape, rule in zip(net.outputs, net.out_shapes, losses, strict=True):
-        _check_loss(net, name, shape, rule)
-    return losses
-
-
-def _loss_weights(net: Graph, losses: tuple[Loss, ...], given: Any) -> tuple[float, ...]:
-    if given is None:
-        return ()
-    if not losses:
-        message = "loss_weights are for a model with a loss; give one, as in loss='mse'"
-        raise SpecError(message)
-    if not isinstance(given, (list, tuple, Mapping)):
-        message = f"loss_weights must be a list or a dict by output, got {given!r}"
-        raise SpecError(message)
-    if len(given) != len(net.outputs):
-        message = f"{len(given)} loss_weights for {len(net.outputs)} outputs {list(net.outputs)}"
-        raise SpecError(message)
-    spread = _by_output(net, given, "loss_weights") if isinstance(given, Mapping) else given
-    return tuple(check.number("every one of loss_weights", w, least=0) for w in spread)
-
-
-def _check_loss(net: Graph, name: str, shape: tuple[int, ...], rule: Loss) -> None:
-    end = _last_layer(net, name)
-    if type(end) in (layers.Softmax, layers.Sigmoid) and rule.outputs is not Outputs.VALUES:
-        mend = (
-            "leave that layer out (predict then gives logits), or the net learns poorly and slowly"
-            if rule.outputs is Outputs.LOGITS
-            else "let it end in LogSoftmax, or use CrossEntropy with logits"
-        )
-        message = (
-            f"{type(rule).__name__} takes {rule.outputs.value}, but output {name!r} ends in {end!r}; "
-            f"{mend}"
-        )
-        raise SpecError(message)
-    if rule.outputs is Outputs.LOG_PROBABILITIES and isinstance(end, (layers.Dense, Conv)):
-        # Such a loss has no lower end there: training would run away to minus infinity.
-        message = (
-            f"{type(rule).__name__} takes {rule.outputs.value}, but output {name!r} ends in {end!r}; add "
-            "LogSoftmax to the end, or use a loss that takes logits"
-        )
-        raise SpecError(message)
-    problem = rule.misfit(shape)
-    if problem:
-        message = f"{rule!r}: output {name!r} of shape (n, *{shape}) {problem}"
-        raise SpecError(message)
-
-
-def _last_layer(net: Graph, name: str) -> layers.Layer | None:
-    """Return the layer that makes an output, looking through those that only move values."""
-    placed = {p.name: p for p in net.walk}
-    moving = (layers.Flatten, layers.Reshape, layers.Permute)
-    while name in placed and isinstance(placed[name].layer, moving):
-        name = placed[name].sources[0]
-    return placed[name].layer if name in placed else None
-
-
-def _metrics(net: Graph, given: Any) -> tuple[tuple[Metric, ...], ...]:
-    columns = []
-    for column in _by_output(net, given, "metrics"):
-        single = isinstance(column, (str, Metric)) or not isinstance(column, Iterable)
-        found = tuple(map(metric, [column] if single else column))
-        keys = [m.key for m in found]
-        if len(set(keys)) < len(keys):
-            message = f"metrics of the same name: {keys}"
-            raise SpecError(message)
-        columns.append(found)
-    return tuple(columns)
-
-
-def _check_metrics(
-    net: Graph, losses: tuple[Loss, ...], columns: tuple[tuple[Metric, ...], ...]
-) -> None:
-    """Refuse metrics that do not go with the shape of an output, or with its loss."""
-    for name, shape, rule, column in zip(
-        net.outputs, net.out_shapes, losses, columns, strict=False
-    ):
-        for single in column:
-            problem = single.misfit(shape) or _clash(single, rule, len(shape), math.prod(shape))
-            if problem:
-                message = f"{single!r}: output {name!r} of shape (n, *{shape}) {problem}"
-                raise SpecError(message)
-
-
-def _clash(single: Metric, rule: Loss, rank: int, size: int) -> str:
-    """Return why a metric does not go with a loss; empty if it does."""
-    if rule.targets in (Targets.LABELS, Targets.ZEROS):
-        return f"is judged by {type(rule).__name__}, whose targets no metric can be taken of"
-    if single.axis is None:
-        return ""
-    if rule.targets.two_sided and size > 1:
-        return "is judged value by value, without one class per sample; use 'binary_accuracy'"
-    if rule.targets.one_class and single.axis % (rank + 1) != rule.axis % (rank + 1):
-        return (
-            f"has its classes along axis {rule.axis}, as the loss says; Accuracy({rule.axis}) can"
-        )
-    return ""
