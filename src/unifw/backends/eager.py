@@ -9,12 +9,23 @@ from typing import Any, NamedTuple
 from unifw.backends.schedule import batch_last, learning, schedule
 from unifw.formulas.functional import Formula, Functional
 from unifw.formulas.losses import LossFormula, wanted
+from unifw.formulas.weights import Held, held_by
 from unifw.rules import Rules
 from unifw.spec.graph import Graph, Placed
 from unifw.spec.losses import Loss
 from unifw.spec.optimizers import Optimizer
+from unifw.spec.value import Value
 
-__all__ = ["Call", "Forward", "Walk", "activation", "by_formula", "judged_by", "slot_places"]
+__all__ = [
+    "Call",
+    "Forward",
+    "Walk",
+    "activation",
+    "by_formula",
+    "holding",
+    "judged_by",
+    "slot_places",
+]
 
 
 class Call(NamedTuple):
@@ -87,6 +98,17 @@ def judged_by(functional: Functional) -> Callable[[LossFormula], Callable[..., A
         return rule
 
     return wrap
+
+
+def holding(
+    rules: Mapping[str, Value], functional: Functional, live: Callable[[str], Any]
+) -> list[tuple[Held, Any]]:
+    """Return, for each weight that is regularized or constrained, what is made of it, and the weight."""
+    weights = {name: live(name) for name in rules}
+    return [
+        (held_by.find(rule)(rule, weights[name].ndim, functional), weights[name])
+        for name, rule in rules.items()
+    ]
 
 
 class Turns(NamedTuple):

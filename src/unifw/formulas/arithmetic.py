@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from unifw.formulas.derived import magnitude
 from unifw.formulas.functional import Applied, Functional, formulas
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
@@ -93,10 +94,10 @@ def clip(placed: Placed, f: Functional) -> Applied:
 @formulas(L.Abs)
 def absolute(placed: Placed, f: Functional) -> Applied:
     del placed
+    size = magnitude(f)
 
     def applied(inputs: Any, parts: Any) -> Any:
-        x = inputs[0]
-        return x * f.where(x > 0, 1.0, f.where(x < 0, -1.0, 0.0))
+        return size(inputs[0])
 
     return applied
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from unifw.formulas.derived import magnitude
 from unifw.formulas.functional import Functional
 from unifw.rules import Rules
 from unifw.spec import losses as S
@@ -48,15 +49,6 @@ def _positive(f: Functional) -> Any:
     return positive
 
 
-def _size(f: Functional) -> Any:
-    """Return ``|x|``."""
-
-    def size(x: Any) -> Any:
-        return f.where(x >= 0, x, x * -1.0)
-
-    return size
-
-
 def _log_softmax(f: Functional, axis: int) -> Any:
     def log_softmax(x: Any) -> Any:
         shifted = x - f.amax(x, (axis,), True)
@@ -76,7 +68,7 @@ def _place(loss: S.Loss, shape: tuple[int, ...]) -> tuple[int]:
 @loss_formulas(S.SmoothL1)
 def smooth_l1(loss: S.SmoothL1, shape: tuple[int, ...], f: Functional) -> Judge:
     del shape
-    beta, size = loss.beta, _size(f)
+    beta, size = loss.beta, magnitude(f)
 
     def applied(out: Any, target: Any) -> Any:
         apart = out - target

@@ -1,8 +1,7 @@
 """Constraints: what a weight is turned into after each step of the optimizer.
 
 Meanings are Keras's, but axes count in unifw's neutral layout of weights, and where none is given, the
-norm is that of all weights that come in to one unit. (The graph compiler of MindSpore reads the source of
-``apply``, so its lines are of the plainest kind.)
+norm is that of all weights that come in to one unit. Their formulas stand in ``unifw.formulas.weights``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing_extensions import Self
 
 from unifw.spec import check
 from unifw.spec.value import Value, named
-from unifw.spec.weight_ops import WeightOps
 
 __all__ = ["CATALOGUE", "Constraint", "MaxNorm", "NonNeg", "UnitNorm", "constraint"]
 
@@ -48,17 +46,10 @@ class Constraint(Value):
         del shape, incoming
         return self
 
-    def apply(self, ops: WeightOps, weight: Any) -> Any:
-        """Return the weight as it shall be."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True, repr=False)
 class NonNeg(Constraint):
     """``max(w, 0)``."""
-
-    def apply(self, ops: WeightOps, weight: Any) -> Any:
-        return ops.at_least(weight, 0.0)
 
 
 class _Normed(Constraint):
@@ -106,12 +97,6 @@ class MaxNorm(_Normed):
         super().__post_init__()
         self.normalise(max_value=check.number("max_value", self.max_value, least=0, open_=True))
 
-    def apply(self, ops: WeightOps, weight: Any) -> Any:
-        # Keras multiplies by min(norm, max_value) / (norm + 1e-7), which also shrinks, by a hair in
-        # every step, what lies below the limit.
-        norm = ops.sqrt(ops.along(weight * weight, self.axis))
-        return weight * ops.at_most(self.max_value / (norm + EPSILON), 1.0)
-
 
 @dataclass(frozen=True, repr=False)
 class UnitNorm(_Normed):
@@ -124,9 +109,6 @@ class UnitNorm(_Normed):
     """
 
     axis: Any = None
-
-    def apply(self, ops: WeightOps, weight: Any) -> Any:
-        return weight / (ops.sqrt(ops.along(weight * weight, self.axis)) + EPSILON)
 
 
 CATALOGUE: Mapping[str, type[Constraint]] = MappingProxyType(

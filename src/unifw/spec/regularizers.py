@@ -1,8 +1,6 @@
 """Regularizers: what the size of a weight adds to the training loss.
 
-Formulas are Keras's. Like those of the optimizers they are written once, in a few operations, and go
-through every framework; its gradients then come from the framework itself. (The graph compiler of
-MindSpore reads the source of ``penalty``, so its lines are of the plainest kind.)
+Formulas are Keras's; they stand in ``unifw.formulas.weights``.
 """
 
 from __future__ import annotations
@@ -12,16 +10,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from unifw.spec import check
 from unifw.spec.value import Value, named
-from unifw.spec.weight_ops import WeightOps
 
 __all__ = ["CATALOGUE", "L1", "L1L2", "L2", "Regularizer", "regularizer"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,14 +21,6 @@ class Regularizer(Value):
     """Base of all regularizers."""
 
     family: ClassVar[str] = "regularizer"
-
-    def penalty(self, ops: WeightOps, weight: Any) -> Any:
-        """Return what a weight adds to the loss, as a scalar of the framework."""
-        raise NotImplementedError
-
-    def slope(self, weight: Array) -> Array:
-        """Return the gradient of the penalty, for NumPy, which takes no gradients itself."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,12 +38,6 @@ class L1(Regularizer):
     def __post_init__(self) -> None:
         self.normalise(l1=check.number("l1", self.l1, least=0))
 
-    def penalty(self, ops: WeightOps, weight: Any) -> Any:
-        return ops.total(ops.abs(weight)) * self.l1
-
-    def slope(self, weight: Array) -> Array:
-        return np.sign(weight) * self.l1
-
 
 @dataclass(frozen=True, repr=False)
 class L2(Regularizer):
@@ -75,12 +53,6 @@ class L2(Regularizer):
 
     def __post_init__(self) -> None:
         self.normalise(l2=check.number("l2", self.l2, least=0))
-
-    def penalty(self, ops: WeightOps, weight: Any) -> Any:
-        return ops.total(weight * weight) * self.l2
-
-    def slope(self, weight: Array) -> Array:
-        return weight * (2 * self.l2)
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,12 +72,6 @@ class L1L2(Regularizer):
         self.normalise(
             l1=check.number("l1", self.l1, least=0), l2=check.number("l2", self.l2, least=0)
         )
-
-    def penalty(self, ops: WeightOps, weight: Any) -> Any:
-        return ops.total(ops.abs(weight)) * self.l1 + ops.total(weight * weight) * self.l2
-
-    def slope(self, weight: Array) -> Array:
-        return np.sign(weight) * self.l1 + weight * (2 * self.l2)
 
 
 CATALOGUE: Mapping[str, type[Regularizer]] = MappingProxyType(

@@ -15,11 +15,11 @@ from megengine.autodiff import GradManager
 from megengine.module import Module
 
 from unifw.backend import Options, Session
-from unifw.backends.eager import Walk, slot_places
+from unifw.backends.eager import Walk, holding, slot_places
 from unifw.backends.extras import Extras
+from unifw.backends.megengine.functional import FUNCTIONAL
 from unifw.backends.megengine.rules import TURNS, rules
 from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
-from unifw.backends.megengine.weight_ops import MegEngineWeightOps
 from unifw.data import Data
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
@@ -98,9 +98,9 @@ class MegEngineSession(Session):
         self._slots = [
             tuple(F.zeros_like(weight) for _ in options.optimizer.slots) for weight in self._trained
         ]
-        live, self._weight_ops = self._net.weight, MegEngineWeightOps()
-        self._regularizers = [(rule, live(name)) for name, rule in graph.regularizers.items()]
-        self._constraints = [(rule, live(name)) for name, rule in graph.constraints.items()]
+        live = self._net.weight
+        self._regularizers = holding(graph.regularizers, FUNCTIONAL, live)
+        self._constraints = holding(graph.constraints, FUNCTIONAL, live)
         self._extras = Extras(options.optimizer, self._trained, F.zeros_like)
         self._group_places = options.optimizer.places(self._names)
         self._gradients = GradManager()
@@ -132,8 +132,8 @@ class MegEngineSession(Session):
             outs = self._net.walk(xs, training=True, masks=dropped)
             losses, weights = self.options.losses, self.options.loss_weights
             loss = total_loss(losses, weights, outs, ys, shares)
-            for pull, weight in self._regularizers:
-                loss = loss + pull.penalty(self._weight_ops, weight)
+            for penalty, weight in self._regularizers:
+                loss = loss + penalty(weight)
             if self._trained:
                 self._gradients.backward(loss)
         self._update(coefficients)
@@ -160,7 +160,7 @@ class MegEngineSession(Session):
             )
             weight[...] = new
         for hold, weight in self._constraints:
-            weight[...] = hold.apply(self._weight_ops, weight)
+            weight[...] = hold(weight)
         if optimizer.ema is not None:
             self._extras.follow(self._trained)
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Epoch, Options, Plan, Report, Session
+from unifw.backends.mindspore.holding import constraints, penalties
 from unifw.backends.mindspore.rules import Masked, rules
 from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
-from unifw.backends.mindspore.weight_ops import constraints, penalties
 from unifw.backends.schedule import schedule
 from unifw.data import Data
 from unifw.spec import layers as L

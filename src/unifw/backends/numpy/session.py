@@ -13,7 +13,9 @@ from unifw.backends.extras import Extras
 from unifw.backends.numpy.layout import blocks
 from unifw.backends.numpy.training import NumpyOps, Passes, clip, loss_and_gradients
 from unifw.data import Data
-from unifw.measures.penalties import NumpyWeightOps
+from unifw.formulas.tape import TAPE, Value
+from unifw.formulas.weights import held_by
+from unifw.measures.penalties import value_and_slope
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
 
@@ -51,8 +53,11 @@ class NumpySession(Session):
             for name, part in graph.parts.items()
         }
         self._passes = Passes(graph, self._weights)
-        self._regularizers, self._constraints = graph.regularizers, graph.constraints
-        self._weight_ops = NumpyWeightOps()
+        self._regularizers = graph.regularizers
+        self._constraints = {
+            name: held_by.find(rule)(rule, self._weights[name].ndim, TAPE)
+            for name, rule in graph.constraints.items()
+        }
 
     def _view(self, flat: Array, name: str) -> Array:
         return flat[self._places[name]].reshape(self.graph.parts[name].shape)
@@ -75,10 +80,10 @@ class NumpySession(Session):
         grads = self._passes.backward(into, backwards)
         for name, place in self._places.items():
             self._grads[place] = grads[name].reshape(-1) if name in grads else 0
-        for name, pull in self._regularizers.items():
-            weight = self._weights[name]
-            loss = loss + pull.penalty(self._weight_ops, weight)
-            self._grads[self._places[name]] += pull.slope(weight).reshape(-1)
+        for name, rule in self._regularizers.items():
+            value, slope = value_and_slope(rule, self._weights[name])
+            loss = loss + value
+            self._grads[self._places[name]] += slope.reshape(-1)
         self._update(coefficients)
         return loss, outs
 
@@ -98,7 +103,7 @@ class NumpySession(Session):
             for slot, value in zip(slots, new, strict=True):
                 slot[...] = value
         for name, hold in self._constraints.items():
-            self._weights[name][...] = hold.apply(self._weight_ops, self._weights[name])
+            self._weights[name][...] = hold(Value(self._weights[name])).data
         if optimizer.ema is not None:
             self._extras.follow([self._flat])
 

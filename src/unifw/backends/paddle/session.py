@@ -10,12 +10,12 @@ import numpy.typing as npt
 import paddle
 
 from unifw.backend import Options, Session
-from unifw.backends.eager import Walk, slot_places
+from unifw.backends.eager import Walk, holding, slot_places
 from unifw.backends.extras import Extras
+from unifw.backends.paddle.functional import FUNCTIONAL
 from unifw.backends.paddle.rules import rules
 from unifw.backends.paddle.training import clip, total_loss
 from unifw.backends.paddle.update import update
-from unifw.backends.paddle.weight_ops import PaddleWeightOps
 from unifw.data import Data
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
@@ -74,9 +74,9 @@ class PaddleSession(Session):
         self._slot_places = slot_places(self._names, options.optimizer)
         self._update = update(options.optimizer, self._trained, self._names)
         self._extras = Extras(options.optimizer, self._trained, paddle.zeros_like)
-        live, self._weight_ops = self._net.weight, PaddleWeightOps()
-        self._regularizers = [(rule, live(name)) for name, rule in graph.regularizers.items()]
-        self._constraints = [(rule, live(name)) for name, rule in graph.constraints.items()]
+        live = self._net.weight
+        self._regularizers = holding(graph.regularizers, FUNCTIONAL, live)
+        self._constraints = holding(graph.constraints, FUNCTIONAL, live)
 
     @property
     def native(self) -> Net:
@@ -103,8 +103,8 @@ class PaddleSession(Session):
         shares = None if batch.weights is None else to(batch.weights)
         losses, weights = self.options.losses, self.options.loss_weights
         loss = total_loss(losses, weights, outs, tuple(map(to, batch.ys)), shares)
-        for pull, weight in self._regularizers:
-            loss = loss + pull.penalty(self._weight_ops, weight)
+        for penalty, weight in self._regularizers:
+            loss = loss + penalty(weight)
         if self._trained:
             loss.backward()
             with paddle.no_grad():
@@ -117,7 +117,7 @@ class PaddleSession(Session):
                     number = self.steps // optimizer.accumulate
                     self._update(clip(optimizer, due), coefficients, number)
                     for hold, weight in self._constraints:
-                        paddle.assign(hold.apply(self._weight_ops, weight), weight)
+                        paddle.assign(hold(weight), weight)
                     if optimizer.ema is not None:
                         self._extras.follow(self._trained)
             for weight in self._trained:
