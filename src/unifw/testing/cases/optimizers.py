@@ -77,7 +77,9 @@ WHOLE_DATA: Mapping[str, optimizers.Optimizer] = MappingProxyType(
     }
 )
 
-# Those whose curves are compared on the deeper net as well; formulas know nothing of nets.
+# Those whose curves are compared on the deeper net as well: each kind of step, with its options.
 DEEP = (
-    "sgd", "sgd-momentum", "adam", "adamw", "rmsprop-centered-momentum", "adagrad", "lamb", "everything",
+    "sgd", "sgd-momentum", "sgd-nesterov", "sgd-decay", "adam", "adam-options", "adam-amsgrad", "adamw",
+    "adamw-options", "rmsprop", "rmsprop-options", "rmsprop-centered", "rmsprop-centered-momentum", "adagrad",
+    "adagrad-options", "clip-norm", "clip-norm-adam", "clip-value", "lamb", "everything",
 )  # fmt: skip
