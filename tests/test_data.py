@@ -78,6 +78,8 @@ def test_bad_arrays_are_refused_and_nothing_is_trained(
         ({"class_weight": {0: "b"}}, DataError, "at least 0, got 0: 'b'"),
         ({"class_weight": {"a": 1.0}}, DataError, "at least 0, got 'a'"),
         ({"class_weight": [1.0, 2.0]}, DataError, "must be a dict"),
+        ({"class_weight": {10: 2.0}}, DataError, "names class 10, but there are 0 … 9"),
+        ({"class_weight": {10**13: 2.0}}, DataError, "there are 0 … 9"),
         ({"verbose": "yes"}, SpecError, "verbose"),
         ({"verbose": None}, SpecError, "verbose"),
         (
@@ -92,6 +94,15 @@ def test_bad_options_of_fit_are_refused(
 ) -> None:
     with pytest.raises(error, match=says):
         model.fit(X, Y, **{"verbose": 0, **options})
+    assert model.epoch == 0
+
+
+@pytest.mark.parametrize("there", [slice(0, 4), slice(4, 6)])
+def test_a_split_without_any_weight_is_refused(model: uf.Model, there: slice) -> None:
+    weights = np.zeros(6)
+    weights[there] = 1
+    with pytest.raises(DataError, match="leaves no sample of any weight"):
+        model.fit(X, Y, sample_weight=weights, validation_split=1 / 3, verbose=0)
     assert model.epoch == 0
 
 

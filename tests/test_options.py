@@ -86,6 +86,24 @@ def test_only_what_is_asked_for_is_kept() -> None:
     assert not SGD(uf.schedules.StepDecay(0.1, 2)).is_plain
 
 
+def test_within_averaged_nothing_goes_on(few: Any, tmp_path: Any) -> None:
+    net = uf.Sequential([uf.layers.Flatten(), uf.layers.Dense(10)], input_shape=(1, 8, 8))
+    model = uf.Model(net, loss="cross_entropy", optimizer=uf.optimizers.Adam(ema=0.9))
+    model.fit(*few, verbose=0)
+    with model.averaged():
+        for work in (
+            lambda: model.fit(*few, verbose=0),
+            lambda: model.load_weights(model.weights),
+            lambda: model.save(tmp_path / "a.unifw"),
+            lambda: model.to("numpy"),
+            lambda: model.averaged().__enter__(),
+        ):
+            with pytest.raises(SpecError, match="averaged"):
+                work()
+    assert model.epoch == 1
+    model.save(tmp_path / "a.unifw")
+
+
 def test_averaged_weights_need_ema(few: Any, model: Any) -> None:
     with pytest.raises(SpecError, match=r"Adam\(\) keeps no average"):
         _ = model.ema_weights

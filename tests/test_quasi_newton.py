@@ -10,7 +10,7 @@ import pytest
 import unifw as uf
 from unifw.backend import Options
 from unifw.data import Data
-from unifw.errors import SpecError
+from unifw.errors import SpecError, UnifwError
 from unifw.optimizers import LBFGS, Group
 from unifw.quasi_newton import Point, direction, strong_wolfe
 from unifw.registry import backend
@@ -103,14 +103,23 @@ def test_a_step_without_any_weight_gives_the_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "says"),
     [
-        {"history": 0}, {"evaluations": 0}, {"line_search": "wolf"}, {"clip_norm": 1.0},
-        {"clip_value": 1.0}, {"accumulate": 2}, {"groups": [Group("*", 0.5)]},
-        {"learning_rate": -1},
+        ({"history": 0}, "history"), ({"evaluations": 0}, "evaluations"),
+        ({"line_search": "wolf"}, "line_search"), ({"clip_norm": 1.0}, "clip"),
+        ({"clip_value": 1.0}, "clip"), ({"accumulate": 2}, "accumulate|whole|batch"),
+        ({"groups": [Group("*", 0.5)]}, "without groups"), ({"learning_rate": -1}, "learning_rate"),
     ],
     ids=str,
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused(wrong: Any) -> None:
-    with pytest.raises((SpecError, ValueError)):
+def test_what_makes_no_sense_is_refused(wrong: Any, says: str) -> None:
+    with pytest.raises(UnifwError, match=says):
         LBFGS(**wrong)
+
+
+def test_constraints_do_not_go_with_a_line_that_is_searched() -> None:
+    net = uf.Sequential([uf.layers.Dense(2, weight_constraint="non_neg")], input_shape=3)
+    with pytest.raises(SpecError, match=r"constraints on dense\.weight"):
+        uf.Model(net, loss="mse", optimizer="lbfgs")
+    with pytest.raises(SpecError, match=r"constraints on dense\.weight"):
+        backend("numpy").open(net, Options((uf.losses.MSE(),), LBFGS()), {})

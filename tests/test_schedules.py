@@ -7,11 +7,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 import unifw as uf
 from unifw import schedules as S
-from unifw.errors import SpecError
+from unifw.errors import SpecError, UnifwError
 from unifw.spec.value import decode
 
 CASES: dict[str, tuple[S.Schedule, Sequence[float]]] = {
@@ -88,7 +89,7 @@ def test_the_catalogue_is_covered_by_cases() -> None:
     ],
 )
 def test_wrong_schedules_are_refused(wrong: Any, says: str) -> None:
-    with pytest.raises((SpecError, ValueError), match=says):
+    with pytest.raises(UnifwError, match=says):
         wrong()
 
 
@@ -105,6 +106,16 @@ def followed(schedule: S.ReduceOnPlateau, values: Sequence[float]) -> list[int]:
         state = schedule.seen(state, value)
         found.append(state.reductions)
     return found
+
+
+def test_a_plateau_forgets_an_infinite_beginning() -> None:
+    assert followed(S.ReduceOnPlateau(0.1, patience=0), [np.inf, 5.0, 4.0, 3.0]) == [1, 1, 1, 1]
+
+
+def test_a_rate_beyond_all_numbers_is_refused() -> None:
+    rule = uf.optimizers.SGD(S.StepDecay(1e-3, 1, 10.0))
+    with pytest.raises(SpecError, match="rate of step 400 is beyond"):
+        rule.numbers(400, 0)
 
 
 def test_a_plateau_is_more_than_patience_epochs_without_gain() -> None:

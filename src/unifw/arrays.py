@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from unifw.errors import DataError
 
-__all__ = ["array_of", "finite", "in_range", "shape_message", "whole"]
+__all__ = ["array_of", "batched", "finite", "in_range", "shape_message", "whole"]
 
 Array = npt.NDArray[Any]
 
@@ -35,7 +35,7 @@ def array_of(label: str, value: Any) -> Array:
 
 def shape_message(label: str, got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     """Return what is wrong with a shape, and the mend."""
-    message = f"{label} must have shape (n, {', '.join(map(str, wanted))}), got {got}"
+    message = f"{label} must have shape {batched(wanted)}, got {got}"
     if got == wanted:
         return message + "; for one sample use x[None]"
     if len(got) == len(wanted) + 1 and got[1:] == (*wanted[1:], wanted[0]):
@@ -66,6 +66,9 @@ def whole(label: str, array: Array) -> Array:
     if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.floor(array))).all():
         message = f"{label} must hold whole numbers, got dtype {array.dtype} with fractions"
         raise DataError(message)
+    if array.dtype.kind in "fu" and (array.max() >= 2**63 or array.min() < -(2**63)):
+        message = f"{label} must hold whole numbers of 64 bits, got {array.min()} … {array.max()}"
+        raise DataError(message)
     return array.astype(np.int64)
 
 
@@ -75,3 +78,8 @@ def in_range(label: str, array: Array, size: int, what: str) -> None:
     if low < 0 or high >= size:
         message = f"{label} must lie in 0 … {size - 1} ({size} {what}), got {low} … {high}"
         raise DataError(message)
+
+
+def batched(shape: tuple[int, ...]) -> str:
+    """Return a shape without the batch as it is written with it: ``"(n, 3, 4)"``."""
+    return f"({', '.join(map(str, ('n', *shape)))})"

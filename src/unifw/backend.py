@@ -431,7 +431,15 @@ class Backend(ABC):
             If there is no such device; lists those that are.
         Unsupported
             If a layer, loss or option cannot be done; names each and the reason.
+        SpecError
+            If the net's constraints do not go with the optimizer.
         """
+        if options.optimizer.full_batch and graph.constraints:
+            message = (
+                f"{options.optimizer!r} moves all weights together along a line, which would break the "
+                f"constraints on {', '.join(graph.constraints)}; take another optimizer"
+            )
+            raise SpecError(message)
         self.load()
         gaps = self.gaps(graph, options)
         if gaps:

@@ -141,8 +141,12 @@ def check_training(
     return Data(xs, ys, weights)
 
 
-def class_weighted(data: Data, class_weight: Mapping[int, float], losses: tuple[Loss, ...]) -> Data:
+def class_weighted(
+    data: Data, class_weight: Mapping[int, float], losses: tuple[Loss, ...], shape: tuple[int, ...]
+) -> Data:
     """Multiply the sample weights by the weight of each sample's class; classes left out weigh 1.
+
+    ``shape`` is that of the first output, without the batch.
 
     Raises
     ------
@@ -163,13 +167,17 @@ def class_weighted(data: Data, class_weight: Mapping[int, float], losses: tuple[
             raise DataError(message)
         classes, numbers = 2, (labels[:, 0] > 0).astype(np.int64)
     elif y.dtype.kind == "i" and y.ndim == 1:
-        classes, numbers = None, y
+        classes, numbers = shape[losses[0].place(len(shape) + 1) - 1], y
     elif y.ndim == 2:
         classes, numbers = y.shape[1], y.argmax(axis=1)
     else:
         message = f"class_weight needs one class per sample; the targets have shape {y.shape}"
         raise DataError(message)
-    factors = np.ones(max([classes or 0, int(numbers.max()) + 1, *(c + 1 for c in class_weight)]))
+    beyond = [label for label in class_weight if label >= classes]
+    if beyond:
+        message = f"class_weight names class {beyond[0]}, but there are 0 … {classes - 1}"
+        raise DataError(message)
+    factors = np.ones(classes)
     for label, factor in class_weight.items():
         factors[label] = factor
     weights = factors[numbers] if data.weights is None else factors[numbers] * data.weights
@@ -202,12 +210,17 @@ def split(data: Data, share: float) -> tuple[Data, Data]:
             f"validation_split must leave rows on both sides: {share!r} of {rows} rows does not"
         )
         raise DataError(message)
-    return data.take(slice(None, cut)), data.take(slice(cut, None))
+    parts = data.take(slice(None, cut)), data.take(slice(cut, None))
+    for part, what in zip(parts, ("train on", "validate on"), strict=True):
+        if part.weights is not None and not part.weights.any():
+            message = f"validation_split leaves no sample of any weight to {what}"
+            raise DataError(message)
+    return parts
 
 
 def _sorted_out(given: Any, names: list[str], what: str) -> list[Any]:
     if isinstance(given, Mapping):
-        if sorted(given) != sorted(names):
+        if set(given) != set(names):
             message = f"the net's {what}s are {names}, got {sorted(map(str, given))}"
             raise DataError(message)
         return [given[name] for name in names]

@@ -6,21 +6,44 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from unifw.errors import SpecError
+import numpy.typing as npt
+
+from unifw.arrays import batched
+from unifw.errors import DataError, SpecError
 from unifw.spec import check, layers
 from unifw.spec.graph import Graph
 from unifw.spec.layers.conv import Conv
 from unifw.spec.losses import Loss, Outputs, Targets, loss
 from unifw.spec.metrics import Metric, metric
 
-__all__ = ["check_metrics", "last_layer", "loss_weights_of", "losses_of", "metrics_of"]
+__all__ = [
+    "check_comparable",
+    "check_metrics",
+    "last_layer",
+    "loss_weights_of",
+    "losses_of",
+    "metrics_of",
+]
+
+
+# What gives numbers of any size and sign: there the loss of a log-probability has no lower end, and the
+# logarithm of a rate is not a number. And what to do about it.
+_RAW = (
+    layers.Dense, Conv, layers.BatchNorm, layers.LayerNorm, layers.RMSNorm, layers.GroupNorm,
+    layers.InstanceNorm, layers.SimpleRNN, layers.LSTM, layers.GRU, layers.MultiHeadAttention,
+)  # fmt: skip
+_MENDS = {
+    Outputs.LOG_PROBABILITIES: "add LogSoftmax to the end, or use a loss that takes logits",
+    Outputs.RATES: "add Softplus to the end, or use Poisson(log_input=True)",
+}
 
 
 def _by_output(net: Graph, given: Any, what: str) -> list[Any]:
     """Spread what was given by dict, by list, or once for all, over the net's outputs."""
     if isinstance(given, Mapping):
-        if sorted(given) != sorted(net.outputs):
-            message = f"{what} names {sorted(given)}, the net's outputs are {list(net.outputs)}"
+        if set(given) != set(net.outputs):
+            names = sorted(map(str, given))
+            message = f"{what} names {names}, the net's outputs are {list(net.outputs)}"
             raise SpecError(message)
         return [given[name] for name in net.outputs]
     return [given] * len(net.outputs)
@@ -68,7 +91,8 @@ def loss_weights_of(net: Graph, losses: tuple[Loss, ...], given: Any) -> tuple[f
 
 def _check_loss(net: Graph, name: str, shape: tuple[int, ...], rule: Loss) -> None:
     end = last_layer(net, name)
-    if type(end) in (layers.Softmax, layers.Sigmoid) and rule.outputs is not Outputs.VALUES:
+    free = (Outputs.VALUES, Outputs.RATES)
+    if type(end) in (layers.Softmax, layers.Sigmoid) and rule.outputs not in free:
         mend = (
             "leave that layer out (predict then gives logits), or the net learns poorly and slowly"
             if rule.outputs is Outputs.LOGITS
@@ -79,16 +103,15 @@ def _check_loss(net: Graph, name: str, shape: tuple[int, ...], rule: Loss) -> No
             f"{mend}"
         )
         raise SpecError(message)
-    if rule.outputs is Outputs.LOG_PROBABILITIES and isinstance(end, (layers.Dense, Conv)):
-        # Such a loss has no lower end there: training would run away to minus infinity.
+    if rule.outputs in _MENDS and isinstance(end, _RAW):
         message = (
-            f"{type(rule).__name__} takes {rule.outputs.value}, but output {name!r} ends in {end!r}; add "
-            "LogSoftmax to the end, or use a loss that takes logits"
+            f"{type(rule).__name__} takes {rule.outputs.value}, but output {name!r} ends in {end!r}, which "
+            f"gives any number; {_MENDS[rule.outputs]}"
         )
         raise SpecError(message)
     problem = rule.misfit(shape)
     if problem:
-        message = f"{rule!r}: output {name!r} of shape {_shown(shape)} {problem}"
+        message = f"{rule!r}: output {name!r} of shape {batched(shape)} {problem}"
         raise SpecError(message)
 
 
@@ -125,8 +148,28 @@ def check_metrics(
         for single in column:
             problem = single.misfit(shape) or _clash(single, rule, len(shape), math.prod(shape))
             if problem:
-                message = f"{single!r}: output {name!r} of shape {_shown(shape)} {problem}"
+                message = f"{single!r}: output {name!r} of shape {batched(shape)} {problem}"
                 raise SpecError(message)
+
+
+def check_comparable(
+    net: Graph, columns: tuple[tuple[Metric, ...], ...], ys: tuple[npt.NDArray[Any], ...]
+) -> None:
+    """Refuse metrics that compare value by value where the targets are class numbers.
+
+    Raises
+    ------
+    DataError
+        Naming the metric and what to use instead.
+    """
+    for name, shape, column, y in zip(net.outputs, net.out_shapes, columns, ys, strict=True):
+        for single in column:
+            if single.axis is None and y.shape[1:] != shape:
+                message = (
+                    f"{single!r} compares value by value, but y ({name}) holds class numbers; give one-hot "
+                    "targets, or use 'accuracy'"
+                )
+                raise DataError(message)
 
 
 def _clash(single: Metric, rule: Loss, rank: int, size: int) -> str:
@@ -142,7 +185,3 @@ def _clash(single: Metric, rule: Loss, rank: int, size: int) -> str:
             f"has its classes along axis {rule.axis}, as the loss says; Accuracy({rule.axis}) can"
         )
     return ""
-
-
-def _shown(shape: tuple[int, ...]) -> str:
-    return f"(n, {', '.join(map(str, shape))})"

@@ -17,14 +17,21 @@ from unifw.backend import Epoch, Options, Plan, Session
 from unifw.data import Data, check_inputs, check_training, class_weighted, split
 from unifw.errors import DataError, SpecError
 from unifw.isolate.place import open_session
-from unifw.judging import check_metrics, last_layer, loss_weights_of, losses_of, metrics_of
+from unifw.judging import (
+    check_comparable,
+    check_metrics,
+    last_layer,
+    loss_weights_of,
+    losses_of,
+    metrics_of,
+)
 from unifw.measures.losses import per_sample
 from unifw.measures.metrics import meter
 from unifw.measures.penalties import penalty
 from unifw.progress import display
 from unifw.spec import check, layers
 from unifw.spec.graph import Graph
-from unifw.spec.optimizers import optimizer
+from unifw.spec.optimizers import optimizer as optimizer_of
 from unifw.spec.schedules import Plateau
 from unifw.weights import Arrays, check_state, check_weights, initial
 
@@ -109,19 +116,12 @@ class Model:
         check_metrics(net, losses, self._metrics)
         self._options = Options(
             losses=losses,
-            optimizer=_optimizer(optimizer),
+            optimizer=optimizer_of(optimizer),
             device=_text("device", device),
             dtype=check.choice("dtype", dtype, ("float32", "float64")),
             seed=check.count("seed", seed, least=0),
             loss_weights=loss_weights_of(net, losses, loss_weights),
         )
-        if self._options.optimizer.full_batch and net.constraints:
-            names = ", ".join(net.constraints)
-            message = (
-                f"{self._options.optimizer!r} moves all weights together along a line, which would break the "
-                f"constraints on {names}; take another optimizer"
-            )
-            raise SpecError(message)
         self._options.optimizer.places([n for n, part in net.parts.items() if part.trainable])
         self._backend = registry.backend(backend)
         first = initial(net, seed) if weights is None else check_weights(net, weights)
@@ -224,6 +224,9 @@ class Model:
         ------
         DataError
             If the data do not fit the net or the loss; nothing has been trained then.
+        SpecError
+            If an option is wrong or goes with another: a batch smaller than the data with L-BFGS, a
+            plateau of a number that will not be there, training within ``averaged()``.
         WorkerDied, WorkerTimeout, WorkerError
             If the model lives in a process of its own, and that fails. The model is as after its
             last whole epoch then; another call of ``fit`` goes on from there in a new process.
@@ -233,9 +236,9 @@ class Model:
             raise SpecError(message)
         data = self._training_data(x, y, sample_weight)
         if class_weight is not None:
-            data = class_weighted(data, class_weight, self._options.losses).cast(
-                self._options.dtype
-            )
+            shape = self._net.out_shapes[0]
+            weighted = class_weighted(data, class_weight, self._options.losses, shape)
+            data = weighted.cast(self._options.dtype)
         if validation_data is not None and validation_split is not None:
             message = "give validation_data or validation_split, not both"
             raise SpecError(message)
@@ -403,8 +406,9 @@ class Model:
     def averaged(self) -> Iterator[Self]:
         """Hold ``ema_weights`` within a block, to predict, evaluate or export with them.
 
-        The weights come back at its end; within it the model cannot be trained.
+        The weights come back at its end; within it the model can be neither trained nor saved.
         """
+        self._refuse_if_averaged("averaged() within averaged()")
         kept = self._session.weights()
         self._session.load(self.ema_weights)
         self._is_averaged = True
@@ -414,6 +418,13 @@ class Model:
             self._is_averaged = False
             self._session.load(kept)
 
+    def _refuse_if_averaged(self, what: str) -> None:
+        if self._is_averaged:
+            message = (
+                f"{what}: within averaged() the model holds other weights than it goes on with"
+            )
+            raise SpecError(message)
+
     def load_weights(self, weights: Mapping[str, npt.ArrayLike]) -> None:
         """Set all weights; optimizer state and position stay.
 
@@ -422,6 +433,7 @@ class Model:
         WeightsError
             If a name is missing or foreign, or a shape differs; nothing has changed then.
         """
+        self._refuse_if_averaged("load_weights")
         self._session.load(check_weights(self._net, weights))
 
     def to(
@@ -501,6 +513,7 @@ class Model:
 
     def checkpoint(self) -> checkpoint.Checkpoint:
         """Return all of the model but its session: what ``save`` writes and ``to`` carries over."""
+        self._refuse_if_averaged("a checkpoint")
         return checkpoint.Checkpoint(
             graph=self._net,
             losses=self._options.losses,
@@ -525,6 +538,7 @@ class Model:
             message = "the model has no loss: give one, as in uf.Model(net, loss='cross_entropy')"
             raise SpecError(message)
         data = check_training(self._net, self._options.losses, x, y, sample_weight)
+        check_comparable(self._net, self._metrics, data.ys)
         return data.cast(self._options.dtype)
 
     @property
@@ -609,7 +623,3 @@ def _text(name: str, value: Any) -> str:
         return value
     message = f"{name} must be a text such as 'cpu', got {value!r}"
     raise SpecError(message)
-
-
-def _optimizer(given: Any) -> Any:
-    return optimizer(given)

@@ -59,10 +59,12 @@ def advance(
     def evaluate(at: Array) -> tuple[float, Array]:
         # With the other weights (running statistics) as before the step, so that they change once.
         live.load(weights | _parted(at, weights, trained))
-        told.append(live.train_batch(batch, (rate,), masks))
+        loss, outs = live.train_batch(batch, (rate,), masks)
+        if not told:  # those before the step are wanted, and no others kept
+            told.append((loss, outs))
         gradients = live.state()
         slots = {name: gradients[f"{name}/gradient"] for name in trained}
-        return float(live.host(told[-1][0])), _joined(slots, trained)
+        return float(live.host(loss)), _joined(slots, trained)
 
     pairs = _pairs(state, rule, trained)
     value, gradient = evaluate(start)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unifw.arrays import array_of, finite, in_range, shape_message, whole
+from unifw.arrays import array_of, batched, finite, in_range, shape_message, whole
 from unifw.errors import DataError
 from unifw.spec.losses import Loss, Targets
 
@@ -67,15 +67,9 @@ def _signs(label: str, array: Array, shape: Shape, loss: Loss) -> Array:
     return floats
 
 
-def _place(loss: Loss, shape: Shape) -> int:
-    """Return the class axis without the batch; that it is there has been checked with the net."""
-    place: int = loss.axis - 1 if loss.axis > 0 else len(shape) + loss.axis
-    return place
-
-
 def _probabilities(label: str, array: Array, shape: Shape, loss: Loss) -> Array:
     floats = _alike(label, array, shape, loss)
-    sums = floats.sum(axis=_place(loss, shape) + 1)
+    sums = floats.sum(axis=loss.place(len(shape) + 1))
     if (floats < 0).any() or not np.allclose(sums, 1, atol=1e-4):
         message = f"{label} must be probabilities, but does not sum to 1 over classes"
         if loss.targets is Targets.CLASSES:
@@ -87,17 +81,16 @@ def _probabilities(label: str, array: Array, shape: Shape, loss: Loss) -> Array:
 
 
 def _classes(label: str, array: Array, shape: Shape, loss: Loss) -> Array:
-    place = _place(loss, shape)
+    place = loss.place(len(shape) + 1) - 1
     numbers = (*shape[:place], *shape[place + 1 :])
     if array.shape[1:] == shape:
         return _probabilities(label, array, shape, loss)
     if array.shape[1:] == (*numbers, 1):
         array = array[..., 0]
     if array.shape[1:] != numbers:
-        wanted = ", ".join(map(str, ("n", *numbers)))
         message = (
-            f"{label} must be class numbers of shape ({wanted}) or one-hot of shape "
-            f"(n, {', '.join(map(str, shape))}), got {array.shape}"
+            f"{label} must be class numbers of shape {batched(numbers)} or one-hot of shape "
+            f"{batched(shape)}, got {array.shape}"
         )
         raise DataError(message)
     classes = whole(label, array)

@@ -58,8 +58,7 @@ def _log_softmax(f: Functional, axis: int) -> Any:
 
 
 def _place(loss: S.Loss, shape: tuple[int, ...]) -> tuple[int]:
-    axis: int = loss.axis % (len(shape) + 1)
-    return (axis,)
+    return (loss.place(len(shape) + 1),)
 
 
 # ------------------------------------------------------------------------ values

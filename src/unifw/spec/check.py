@@ -9,7 +9,7 @@ from typing import Any
 
 from unifw.errors import SpecError, UnknownName
 
-__all__ = ["choice", "count", "flag", "ints", "number", "shape"]
+__all__ = ["axis", "choice", "count", "flag", "ints", "number", "shape"]
 
 
 def count(name: str, value: Any, *, least: int = 1) -> int:
@@ -20,6 +20,18 @@ def count(name: str, value: Any, *, least: int = 1) -> int:
         whole = None
     if whole is None or isinstance(value, bool) or whole < least:
         message = f"{name} must be a whole number of at least {least}, got {value!r}"
+        raise SpecError(message)
+    return whole
+
+
+def axis(name: str, value: Any) -> int:
+    """Return ``value`` as the number of an axis that is not the batch, 0; negative counts from the end."""
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        whole = 0
+    if not whole or isinstance(value, bool):
+        message = f"{name} must be a whole number other than 0, got {value!r}"
         raise SpecError(message)
     return whole
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -61,9 +62,9 @@ class _Normed(Constraint):
         if self.axis is None:
             return
         given = self.axis if isinstance(self.axis, (tuple, list)) else (self.axis,)
-        if not given or not all(isinstance(a, int) and not isinstance(a, bool) for a in given):
+        if not given or not all(isinstance(a, Integral) and not isinstance(a, bool) for a in given):
             raise self.refuse(f"axis must be a whole number or several, got {self.axis!r}")
-        self.normalise(axis=tuple(given))
+        self.normalise(axis=tuple(map(int, given)))
 
     def on(self, shape: tuple[int, ...], incoming: tuple[int, ...]) -> Self:
         rank = len(shape)

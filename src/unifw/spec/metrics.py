@@ -66,8 +66,7 @@ class Accuracy(Metric):
     axis: int = 1  # type: ignore[misc]  # here users choose it
 
     def __post_init__(self) -> None:
-        if not isinstance(self.axis, int) or isinstance(self.axis, bool) or self.axis == 0:
-            raise self.refuse(f"axis must be a whole number other than 0, got {self.axis!r}")
+        self.normalise(axis=check.axis("axis", self.axis))
 
     def misfit(self, shape: tuple[int, ...]) -> str:
         inside = self.axis <= len(shape) and -self.axis <= len(shape)
@@ -90,6 +89,9 @@ class TopKAccuracy(Metric):
 
     def __post_init__(self) -> None:
         self.normalise(k=check.count("k", self.k))
+
+    def misfit(self, shape: tuple[int, ...]) -> str:
+        return "" if math.prod(shape) > 1 else "has a single value, not one for each class"
 
     @property
     def key(self) -> str:
@@ -141,6 +143,8 @@ class _Counted(Metric):
         self.normalise(threshold=check.number("threshold", self.threshold, least=0, below=1))
 
     def misfit(self, shape: tuple[int, ...]) -> str:
+        if not shape:
+            return "has no axis of classes"
         single = math.prod(shape) == 1
         return "" if single or self.average != "binary" else "has more than one value to judge"
 

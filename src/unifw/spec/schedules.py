@@ -397,9 +397,10 @@ class Plateau(NamedTuple):
 class ReduceOnPlateau(Schedule):
     """Multiplies the rate by ``factor`` when a number has not become better for more than ``patience`` epochs.
 
-    As PyTorch's and Paddle's: better means lower than ``best - threshold * |best|`` (higher than the sum
-    with ``mode="max"``); each reduction is followed by ``rest`` epochs that do not count. It looks at
-    what ``history`` holds after each epoch. The rate is ``max(learning_rate * factor ** reductions, least)``.
+    As PyTorch's and Paddle's, for numbers that are not negative: better means lower than
+    ``best - threshold * |best|`` (higher than the sum with ``mode="max"``); each reduction is followed by
+    ``rest`` epochs that do not count. It looks at what ``history`` holds after each epoch. The rate is
+    ``max(learning_rate * factor ** reductions, least)``.
 
     Parameters
     ----------
@@ -459,7 +460,7 @@ class ReduceOnPlateau(Schedule):
 
     def _is_better(self, value: float, best: float | None) -> bool:
         if best is None:
-            return not math.isnan(value)
+            return math.isfinite(value)
         margin = self.threshold * abs(best)
         return value < best - margin if self.mode == "min" else value > best + margin
 

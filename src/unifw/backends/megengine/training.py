@@ -1,4 +1,4 @@
-"""What a training step needs in MegEngine: losses, clipping, and the optimizers' two operations."""
+"""What a training step needs in MegEngine: losses, clipping, and what the optimizers' formulas need."""
 
 from __future__ import annotations
 

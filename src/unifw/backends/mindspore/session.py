@@ -95,6 +95,8 @@ def _filled(batch: Data, masks: Mapping[str, Array], size: int) -> tuple[Data, M
     rows = len(batch)
 
     def fill(array: Array) -> Array:
+        if rows == size:
+            return array
         # With a row of its own: numbers as they occur, of which nothing overflows.
         return np.concatenate([array, np.repeat(array[:1], size - rows, axis=0)])
 
@@ -183,7 +185,7 @@ class MindSporeSession(Session):
     ) -> tuple[Any, Sequence[Any]]:
         rows = len(batch.xs[0])
         if self._full:
-            batch, masks = _filled(batch, masks, self._full)
+            batch, masks = _filled(batch, masks, max(rows, self._full))
         arrays = (*batch.xs, *batch.ys, *masks.values())
         shares = () if batch.weights is None else (batch.weights,)
         if self._gather is not None and self.steps % self.options.optimizer.accumulate:

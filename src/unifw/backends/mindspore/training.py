@@ -14,7 +14,7 @@ from unifw.rules import Rules
 from unifw.spec.losses import CTC, MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss
 from unifw.spec.optimizers import SGD, Adam, Optimizer
 
-__all__ = ["TrainStep", "rules"]
+__all__ = ["Gather", "Judged", "Passes", "TrainStep", "rules"]
 
 rules = Rules("backend 'mindspore'")
 
@@ -273,8 +273,6 @@ class Passes(nn.Cell):
         The weights that learn.
     counts : tuple of int
         How many inputs, targets and masks there are.
-    constraints : CellList
-        What puts weights right after the step.
     """
 
     def __init__(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import re
 from dataclasses import dataclass
@@ -78,6 +77,10 @@ class FromArray(Initializer):
             raise self.refuse(f"the array's rows differ in length: {err}") from err
         if array.dtype.kind not in "fiu":
             raise self.refuse(f"array must hold real numbers, got {array.dtype}")
+        if not array.ndim:
+            raise self.refuse(
+                f"array must have axes, got the single number {given!r}; use Constant"
+            )
         with np.errstate(over="ignore"):  # what overflows is refused as not finite
             return array.astype(np.float32)
 
@@ -85,7 +88,7 @@ class FromArray(Initializer):
         size, _, rest = text.partition(":")
         try:
             raw = base64.b64decode(rest, validate=True)
-        except binascii.Error:
+        except ValueError:  # also binascii.Error
             raw = b""
         shape = tuple(int(n) for n in size.split("x")) if re.fullmatch(r"\d+(x\d+)*", size) else ()
         if not shape or len(raw) != 4 * math.prod(shape):

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from unifw.spec import check
 from unifw.spec.value import Value
 
 __all__ = ["Loss", "Outputs", "Targets", "along_classes"]
@@ -17,6 +18,7 @@ class Outputs(enum.Enum):
     VALUES = "values"
     LOGITS = "logits"
     LOG_PROBABILITIES = "log-probabilities"
+    RATES = "rates, which are not negative"
 
 
 class Targets(enum.Enum):
@@ -65,13 +67,18 @@ class Loss(Value):
         """What the outputs are taken for."""
         return Outputs.VALUES
 
+    def place(self, rank: int) -> int:
+        """Return where its axis is, among ``rank`` axes with the batch; for those that have one."""
+        place: int = self.axis % rank
+        return place
+
     def misfit(self, shape: tuple[int, ...]) -> str:
         """Return why outputs of this shape cannot be judged; empty if they can."""
         if self.axis is None:
             return ""
         if not -len(shape) <= self.axis <= len(shape):
             return f"has no axis {self.axis}"
-        size = shape[self.axis - 1 if self.axis > 0 else self.axis]
+        size = shape[self.place(len(shape) + 1) - 1]
         if self.targets.one_class and size == 1:
             return (
                 "has a single class, whose loss says nothing; use binary_cross_entropy, or two "
@@ -81,8 +88,7 @@ class Loss(Value):
 
     def check_axis(self) -> None:
         """Refuse an axis that can be none; only for use in ``__post_init__``."""
-        if not isinstance(self.axis, int) or isinstance(self.axis, bool) or self.axis == 0:
-            raise self.refuse(f"axis must be a whole number other than 0, got {self.axis!r}")
+        self.normalise(axis=check.axis("axis", self.axis))
 
 
 def along_classes(loss: Loss, rank: int) -> tuple[int, tuple[int, ...]]:
@@ -90,6 +96,6 @@ def along_classes(loss: Loss, rank: int) -> tuple[int, tuple[int, ...]]:
 
     ``rank`` counts the axes of the outputs with the batch.
     """
-    axis = loss.axis % rank
+    axis = loss.place(rank)
     rest = list(range(rank - 1))
     return axis, (*rest[:axis], rank - 1, *rest[axis:])

@@ -164,7 +164,7 @@ class CategoricalHinge(Loss):
 
     Notes
     -----
-    Targets are class numbers, or one-hot in the shape of the outputs.
+    Targets are class numbers, or probabilities (one-hot) in the shape of the outputs.
     """
 
     targets: ClassVar[Targets] = Targets.CLASSES

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from unifw.spec import check
-from unifw.spec.losses.base import Loss, Targets
+from unifw.spec.losses.base import Loss, Outputs, Targets
 
 __all__ = [
     "MAE",
@@ -92,6 +92,10 @@ class Poisson(Loss):
 
     def __post_init__(self) -> None:
         check.flag("log_input", self.log_input)
+
+    @property
+    def outputs(self) -> Outputs:
+        return Outputs.VALUES if self.log_input else Outputs.RATES
 
 
 @dataclass(frozen=True, repr=False)

@@ -180,6 +180,11 @@ class Ftrl(Optimizer):
         self.normalise(initial_sum=positive)
         if self.learning_rate == 0:
             raise self.refuse("learning_rate must be above 0: the formula divides by it")
+        for group in self.groups:
+            if group.rate == 0:
+                raise self.refuse(
+                    f"{group!r}: the rate must be above 0, as the formula divides by it"
+                )
 
     @property
     def slots(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -140,7 +141,15 @@ class Optimizer(Value):
     def rate(self, step: int, reductions: int = 0) -> float:
         """Return the learning rate of a step; ``reductions`` are those of ``plateau``."""
         rate = self.learning_rate
-        return rate.at(step, reductions) if isinstance(rate, schedules.Schedule) else rate
+        if not isinstance(rate, schedules.Schedule):
+            return rate
+        try:
+            found = rate.at(step, reductions)
+        except OverflowError:
+            found = math.inf
+        if not math.isfinite(found):
+            raise self.refuse(f"the learning rate of step {step} is beyond all numbers: {rate!r}")
+        return found
 
     @cached_property
     def is_plain(self) -> bool:
