@@ -36,10 +36,18 @@ from unifw.weights import initial
         (lambda: L.Reshape((-1, -1)), "only one axis"),
         (lambda: L.GELU("tan"), "Did you mean 'tanh'"),
         (lambda: L.Hardtanh(1, 1), "min_value must be below max_value, got 1 and 1"),
+        (lambda: L.GLU(0), "other than 0, the batch"),
+        (lambda: L.Softmax(None), "axis must be a whole number"),
+        (lambda: L.Concatenate("a"), "axis must be a whole number"),
+        (lambda: L.Dense(3, bias=False, bias_init="ones"), "bias_init needs a bias"),
+        (lambda: L.LSTM(3, bias=False, bias_init="ones"), "bias_init needs a bias"),
         (lambda: L.HardSigmoid(0), "slope"),
         (lambda: L.Softplus(0), "beta"),
         (lambda: L.CELU(-1), "alpha"),
-        (lambda: L.Dot(0), "axes must be one or two whole numbers other than 0, the batch, got 0"),
+        (
+            lambda: L.Dot(0),
+            "every one of axes must be a whole number other than 0, the batch, got 0",
+        ),
         (lambda: L.Dot((1, 2, 3)), "axes must be one or two"),
         (lambda: L.Dot(1, normalize="yes"), "normalize must be True or False"),
         (lambda: L.PReLU(shared=1), "shared must be True or False"),
@@ -72,7 +80,6 @@ def test_wrong_arguments_are_refused_at_once(make: Any, says: str) -> None:
         ([L.Softmax(3)], (8,), "axis 3 is not there"),
         ([L.SpatialDropout()], (8,), r"got \(8,\); use Dropout"),
         ([L.GLU(1)], (3, 4), "axis 1 is 3 long, which has no two halves"),
-        ([L.GLU(0)], (4,), "other than 0, the batch"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused_with_layer_and_mend(

@@ -203,6 +203,13 @@ def test_nan_is_not_hidden(layer: Any) -> None:
     assert math.isnan(found[0])
 
 
+@pytest.mark.parametrize("layer", [L.Maximum(), L.Minimum()], ids=repr)
+def test_the_larger_of_nan_and_a_number_is_nan(layer: Any) -> None:
+    for pair in ((math.nan, 1.0), (1.0, math.nan)):
+        found, _ = at(layer, *([x] for x in pair))
+        assert math.isnan(found[0])
+
+
 def test_fractional_powers_below_zero_are_nan() -> None:
     for exponent in (0.5, 0.3, 1.5):
         with np.errstate(invalid="ignore"):

@@ -281,6 +281,30 @@ def test_a_net_that_ends_in_probabilities_is_refused(loss: Any, says: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("loss", "end", "says"),
+    [
+        ("nll", L.Dense(3), "add LogSoftmax"),
+        ("kl_div", L.BatchNorm(), "add LogSoftmax"),
+        (S.Poisson(log_input=False), L.Dense(3), "add Softplus"),
+    ],
+    ids=repr,
+)
+def test_a_net_that_gives_any_number_is_refused(loss: Any, end: Any, says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        uf.Model(uf.Sequential([end], input_shape=3), loss=loss)
+
+
+def test_what_is_not_wanted_may_have_no_probability() -> None:
+    out = np.array([[0.0, -np.inf, -np.inf]])
+    assert per_sample(S.NLL(), out, np.array([0])) == pytest.approx([0])
+    wanted = np.array([[1.0, 0.0, 0.0]])
+    for loss in (S.NLL(), S.KLDiv()):
+        value, slope = value_and_gradient(loss, out, wanted, None)
+        assert value == pytest.approx(0)
+        assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize(
     "make",
     [
         lambda: S.SmoothL1(0),

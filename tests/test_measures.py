@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 import unifw as uf
 from unifw import layers as L
 from unifw.data import Data
-from unifw.errors import SpecError
+from unifw.errors import DataError, SpecError
 from unifw.measures.losses import per_sample
 from unifw.measures.metrics import meter
 from unifw.randomness import random_masks
@@ -87,6 +87,7 @@ def test_metrics_of_numbers_are_those_of_scikit_learn() -> None:
         ("mse", "roc_auc", (3, 4), "other axes than the classes"),
         ("mse", uf.metrics.F1("binary"), (3,), "more than one value"),
         ("mse", uf.metrics.Accuracy(3), (3,), "no axis 3"),
+        ("mse", "top_k_accuracy", (1,), "single value"),
         ("binary_cross_entropy", "f1", (3,), "use 'binary_accuracy'"),
         ("binary_cross_entropy", "accuracy", (3,), "use 'binary_accuracy'"),
         (uf.losses.CrossEntropy(axis=-1), "accuracy", (3, 4), r"Accuracy\(-1\) can"),
@@ -98,7 +99,19 @@ def test_metrics_that_do_not_go_with_the_outputs_are_refused(
     net = uf.Sequential([L.ReLU()], input_shape=shape)
     with pytest.raises(SpecError, match=says):
         uf.Model(net, loss=loss, metrics=[metric])
-    assert uf.Model(net, loss=loss, metrics=["mae" if loss == "mse" else "binary_accuracy"])
+
+
+@pytest.mark.parametrize("metric", ["binary_accuracy", "mae", "mse"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "categorical_hinge"])
+def test_values_are_not_compared_with_class_numbers(loss: str, metric: str) -> None:
+    net = uf.Sequential([L.Dense(3)], input_shape=2)
+    model = uf.Model(net, loss=loss, metrics=[metric])
+    x, y = DRAW.standard_normal((6, 2)), np.arange(6) % 3
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(DataError, match="holds class numbers"):
+            use(x, y)
+    assert model.epoch == 0
+    assert metric in model.evaluate(x, np.eye(3)[y])
 
 
 def test_metrics_of_sequences() -> None:

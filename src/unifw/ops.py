@@ -197,7 +197,7 @@ def flatten(x: Symbol) -> Symbol:
 
 def transpose(x: Symbol, order: Sequence[int]) -> Symbol:
     """Return the axes in another order, as NumPy writes it: ``(0, 2, 1)``; the batch stays first."""
-    if len(order) < 1 or order[0] != 0:
+    if not isinstance(order, (tuple, list)) or not order or order[0] != 0:
         message = f"the order begins with 0, the batch, got {order!r}"
         raise SpecError(message)
     return L.Permute(tuple(order[1:]))(x)

@@ -14,7 +14,7 @@ from unifw.spec.graph import Placed
 __all__: list[str] = []
 
 # In the place of a score that must not count: its exponential is 0, and there is no infinity to subtract.
-LOWEST = -1e9
+UNSEEN = -1e9
 
 
 @formulas(L.MultiHeadAttention)
@@ -44,9 +44,9 @@ def multi_head_attention(placed: Placed, f: Functional) -> Applied:
             seen = f.reshape(f.to_float(inputs[count]), mask_shape)
             if causal:
                 seen = seen * before
-            scores = scores * seen + (1.0 - seen) * LOWEST
+            scores = scores * seen + (1.0 - seen) * UNSEEN
         elif causal:
-            scores = scores * before + (1.0 - before) * LOWEST
+            scores = scores * before + (1.0 - before) * UNSEEN
         mixed = f.matmul(f.softmax(scores, 3), f.transpose(v, (0, 2, 1, 3)))
         joined = f.reshape(f.transpose(mixed, (0, 2, 1, 3)), (-1, queries, heads * value_dim))
         return projected(joined, parts, 3)

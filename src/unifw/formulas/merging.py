@@ -67,7 +67,9 @@ def extreme(placed: Placed, f: Functional) -> Applied:
         best = stretching(inputs, 0)
         for i in range(1, count):
             x = stretching(inputs, i)
-            best = f.where(best >= x if largest else best <= x, best, x)
+            # Neither of the two holds where one is no number, and then the sum is none.
+            other = f.where(x > best if largest else x < best, x, best + x)
+            best = f.where(best >= x if largest else best <= x, best, other)
         return best
 
     return applied

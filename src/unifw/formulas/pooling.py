@@ -16,7 +16,7 @@ from unifw.spec.graph import Placed
 
 __all__ = ["LOWEST"]
 
-# What stands for "nothing" in a maximum. Not -inf, as some frameworks multiply it by masks of zeros.
+# What stands for "nothing" in a maximum. Not -inf, as MegEngine multiplies it by masks of zeros.
 LOWEST = float(np.finfo(np.float32).min)
 
 

@@ -105,13 +105,13 @@ def _unrolled(placed: Placed, f: Functional, step: Step, states: int) -> Applied
 
 @formulas(L.SimpleRNN)
 def simple_rnn(placed: Placed, f: Functional) -> Applied:
-    units, bent = placed.layer.units, placed.layer.activation == "tanh"
+    bent = placed.layer.activation == "tanh"
 
     def step(given: Any, state: Any, weights: Any) -> Any:
         y = given + f.matmul(state[0], weights[1])
         if bent:
             return (f.tanh(y),)
-        return (f.where(y > 0.0, y, f.zeros(y, (units,))),)
+        return (f.where(y <= 0.0, 0.0, y),)
 
     return _unrolled(placed, f, step, 1)
 

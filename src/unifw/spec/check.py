@@ -31,7 +31,7 @@ def axis(name: str, value: Any) -> int:
     except TypeError:
         whole = 0
     if not whole or isinstance(value, bool):
-        message = f"{name} must be a whole number other than 0, got {value!r}"
+        message = f"{name} must be a whole number other than 0, the batch, got {value!r}"
         raise SpecError(message)
     return whole
 
@@ -42,7 +42,7 @@ def number(
     """Return ``value`` as a finite ``float`` in ``[least, below)``, or ``(least, below)`` if ``open_``."""
     try:
         real = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         real = math.nan
     inside = (real > least if open_ else real >= least) and real < below
     if isinstance(value, (bool, str)) or not math.isfinite(real) or not inside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from hypothesis import reject
@@ -19,6 +20,7 @@ Draw = Any  # what hypothesis hands to a composite strategy
 
 SIZES = st.integers(1, 3)
 PLACES = st.integers(3, 9)
+SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
 
 
 def _each(draw: Draw, numbers: st.SearchStrategy[int], axes: int) -> Any:
@@ -49,35 +51,88 @@ def _conv(draw: Draw) -> tuple[Layer, Shape]:
     layer = kind(
         groups * draw(SIZES), _each(draw, SIZES, axes), _each(draw, SIZES, axes),
         _padding(draw, axes, 3), _each(draw, SIZES, axes), groups, draw(st.booleans()),
+        **_more(draw, kind),
     )  # fmt: skip
     return layer, _image(draw, axes, groups * draw(st.integers(1, 2)))
 
 
+def _more(draw: Draw, kind: type[Layer]) -> dict[str, int]:
+    if kind in (L.ConvTranspose1D, L.ConvTranspose2D):
+        return {"output_padding": draw(st.integers(0, 2))}
+    if kind in (L.SeparableConv1D, L.SeparableConv2D):
+        return {"depth_multiplier": draw(st.integers(1, 2))}
+    return {}
+
+
 def _pool(draw: Draw) -> tuple[Layer, Shape]:
-    axes = draw(st.integers(1, 2))
-    kinds = {1: (L.MaxPool1D, L.AvgPool1D), 2: (L.MaxPool2D, L.AvgPool2D)}[axes]
-    size = st.integers(1, 4)
-    layer = draw(st.sampled_from(kinds))(
-        _each(draw, size, axes),
-        draw(st.one_of(st.none(), SIZES)),
-        _padding(draw, axes, 2),
-        ceil_mode=draw(st.booleans()),
+    axes, largest = draw(st.integers(1, 3)), draw(st.booleans())
+    kinds = (
+        (L.MaxPool1D, L.MaxPool2D, L.MaxPool3D)
+        if largest
+        else (L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)
     )
+    size, ceil = st.integers(1, 4), draw(st.booleans())
+    more = {} if largest else {"count_include_pad": draw(st.booleans())}
+    layer = kinds[axes - 1](
+        _each(draw, size, axes), draw(st.one_of(st.none(), SIZES)), _padding(draw, axes, 2),
+        ceil_mode=ceil, **more,
+    )  # fmt: skip
     return layer, _image(draw, axes, draw(SIZES))
 
 
+def _resized(draw: Draw) -> tuple[Layer, Shape]:
+    size, scale = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    layers = [
+        L.AdaptiveAvgPool2D(size), L.AdaptiveMaxPool2D(size), L.UpSample2D(scale),
+        L.UpSample2D(scale, "bilinear", draw(st.booleans())),
+    ]  # fmt: skip
+    return draw(st.sampled_from(layers)), _image(draw, 2, draw(SIZES))
+
+
+def _recurrent(draw: Draw) -> tuple[Layer, Shape]:
+    layer = draw(st.sampled_from([L.SimpleRNN, L.LSTM, L.GRU]))(
+        draw(SIZES), draw(st.booleans()), draw(st.booleans()), draw(st.integers(1, 2)),
+        bias=draw(st.booleans()),
+    )  # fmt: skip
+    return layer, draw(st.tuples(st.integers(1, 4), SIZES))
+
+
+def _attention(draw: Draw) -> tuple[Layer, Shape]:
+    layer = L.MultiHeadAttention(
+        draw(SIZES), draw(SIZES), draw(st.one_of(st.none(), SIZES)), draw(st.booleans()),
+        causal=draw(st.booleans()),
+    )  # fmt: skip
+    return layer, draw(st.tuples(st.integers(1, 4), SIZES))
+
+
+def _bent(draw: Draw) -> tuple[Layer, Shape]:
+    # MegEngine's library turns numbers too small for float32's norm off in the whole process.
+    number = st.floats(0.2, 2, allow_subnormal=False)
+    layers = [
+        L.PReLU(draw(st.booleans())), L.SELU(), L.CELU(draw(number)), L.GELU(), L.Mish(), L.SiLU(),
+        L.Softplus(draw(number)), L.Softsign(), L.LogSigmoid(), L.Tanh(), L.Sigmoid(), L.ELU(draw(number)),
+        L.LeakyReLU(draw(number)),
+    ]  # fmt: skip
+    return draw(st.sampled_from(layers)), draw(SHAPES)
+
+
 def _norm(draw: Draw) -> tuple[Layer, Shape]:
-    shape = draw(st.lists(st.integers(2, 5), min_size=1, max_size=3).map(tuple))
-    affine = draw(st.booleans())
-    layers: list[Layer] = [L.BatchNorm(draw(st.floats(0.05, 1)), affine=affine)]
-    layers += [L.GroupNorm(shape[0], affine=affine), L.InstanceNorm(affine=affine)]
+    # At least four numbers to normalise: of two, plus and minus one is left, and a gradient of mere rounding.
+    shape = draw(st.lists(st.integers(4, 6), min_size=1, max_size=3).map(tuple))
+    groups, affine = draw(st.integers(1, 3)), draw(st.booleans())
+    layers: list[Layer] = [
+        L.BatchNorm(draw(st.floats(0.05, 1, allow_subnormal=False)), affine=affine)
+    ]
+    layers += [L.InstanceNorm(affine=affine)]
+    if prod(shape) >= 4 * groups:
+        layers.append(L.GroupNorm(groups, affine=affine))
     for axes in range(1, len(shape) + 1):
         layers += [L.LayerNorm(axes, affine=affine), L.RMSNorm(axes, affine=affine)]
     return draw(st.sampled_from(layers)), shape
 
 
 def _moved(draw: Draw) -> tuple[Layer, Shape]:
-    shape = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple))
+    shape = draw(SHAPES)
     side = st.integers(0, 2)
     axis, start = draw(st.integers(1, len(shape))), st.integers(0, 4)
     cut = slice(draw(start), None, draw(st.integers(1, 3)))
@@ -97,11 +152,13 @@ def _moved(draw: Draw) -> tuple[Layer, Shape]:
 @st.composite
 def cases(draw: Draw) -> LayerCase:
     """Draw a layer and the shape of its input, of those that go together."""
-    make = draw(st.sampled_from([_conv, _conv, _pool, _norm, _moved]))
+    make = draw(
+        st.sampled_from([_conv, _pool, _resized, _norm, _recurrent, _attention, _bent, _moved])
+    )
     try:
         layer, shape = make(draw)
         layer.out_shape(shape)
     except (SpecError, ShapeError):  # refused, and rightly so: draw another
         reject()
-    values = "ties" if type(layer).__name__.startswith("Max") else "normal"
+    values = "ties" if "Max" in type(layer).__name__ else "normal"
     return LayerCase(f"{layer!r} on {shape}", layer, (shape,), values)

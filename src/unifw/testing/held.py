@@ -6,7 +6,7 @@ from unifw import layers as L
 from unifw.constraints import MaxNorm, NonNeg, UnitNorm
 from unifw.regularizers import L1, L1L2, L2
 from unifw.spec.graph import Sequential
-from unifw.testing.cases import LayerCase
+from unifw.testing.cases import LAYERS, LayerCase
 
 __all__ = ["FROZEN_MIDDLE", "HELD", "HELD_NET"]
 
@@ -18,7 +18,40 @@ def _unary(name: str, layer: L.Layer, shape: tuple[int, ...], values: str = "nor
     return LayerCase(name, layer, (shape,), values)
 
 
+_FIRST = {type(case.layer): case for case in reversed(LAYERS)}
+# Every layer with weights, frozen; behind the probes, so a gradient goes through it.
+FROZEN = tuple(
+    LayerCase(f"{case.name}-still", case.layer.replace(trainable=False), case.shapes, case.values)
+    for case in _FIRST.values()
+    if any(placed.parts for placed in case.graph)
+)
+
 HELD: tuple[LayerCase, ...] = (
+    *FROZEN,
+    _unary(
+        "lstm-held",
+        L.LSTM(
+            3,
+            weight_regularizer="l2",
+            recurrent_regularizer=L1(0.1),
+            bias_regularizer=L2(0.2),
+            recurrent_constraint=MaxNorm(0.5),
+            bias_constraint="non_neg",
+        ),
+        (4, 5),
+    ),
+    _unary(
+        "gru-held",
+        L.GRU(3, bidirectional=True, weight_constraint="unit_norm", recurrent_regularizer="l2"),
+        (4, 5),
+    ),
+    _unary(
+        "attention-held",
+        L.MultiHeadAttention(2, weight_regularizer="l2", weight_constraint=MaxNorm(0.6)),
+        (4, 6),
+    ),
+    _unary("positions-held", L.PositionalEmbedding(5, weight_constraint=MaxNorm(0.1)), (4, 6)),
+    _unary("prelu-held", L.PReLU(weight_regularizer="l1", weight_constraint="non_neg"), (4, 6)),
     _unary("dense-l1", L.Dense(3, weight_regularizer="l1", bias_regularizer=L1(0.3)), (6,)),
     _unary("dense-l2", L.Dense(3, weight_regularizer="l2", bias_regularizer=L2(0.3)), (6,)),
     _unary(

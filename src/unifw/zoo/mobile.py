@@ -47,7 +47,7 @@ def squeezenet(
     x = conv_relu(x, "stem", scaled(64, width), 3, stride=2)
     number = 1
     for stage in stages:
-        x = _whole_pool(x)
+        x = L.MaxPool2D(3, 2, ceil_mode=True)(x)
         for squeeze in stage:
             number += 1
             x = _fire(x, f"fire{number}", scaled(squeeze, width), scaled(4 * squeeze, width))
@@ -62,12 +62,6 @@ def _fire(x: Symbol, name: str, squeeze: int, expand: int) -> Symbol:
         conv_relu(x, f"{name}_expand1", expand, 1),
         conv_relu(x, f"{name}_expand3", expand, 3, padding=1),
     )
-
-
-def _whole_pool(x: Symbol) -> Symbol:
-    """Pool 3 x 3 with stride 2 so that no pixel is left out: what PyTorch calls ``ceil_mode``."""
-    after = tuple((0, (size - 3) % 2) for size in x.shape[1:])
-    return L.MaxPool2D(3, 2, after)(x)
 
 
 # Table 2 of the paper: how many times wider a block is inside, its filters, how many there are, and

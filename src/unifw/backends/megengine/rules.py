@@ -25,6 +25,7 @@ from unifw.backends.megengine.windows import (
     Standardised,
 )
 from unifw.backends.separable import separable
+from unifw.formulas.pooling import LOWEST
 from unifw.formulas.table import formulas
 from unifw.rules import Rules
 from unifw.spec import layers as L
@@ -34,9 +35,6 @@ from unifw.spec.layers.window import Pads, Window
 __all__ = ["TURNS", "rules"]
 
 rules = Rules("backend 'megengine'")
-
-# What stands for "nothing" in a maximum. Not -inf, as it is multiplied by masks of zeros.
-LOWEST = float(np.finfo(np.float32).min)
 
 
 def _per_channel(part: Any) -> Any:

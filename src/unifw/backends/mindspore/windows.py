@@ -14,11 +14,10 @@ from mindspore import Tensor, ops
 from unifw.backends.mindspore.cells import Parts, Rule
 from unifw.backends.mindspore.functional import put_around
 from unifw.backends.separable import stages
+from unifw.formulas.pooling import LOWEST
 from unifw.spec.graph import Placed
 
 __all__ = ["AvgPool", "Conv", "MaxPool", "SeparableConv"]
-
-LOWEST = float(np.finfo(np.float32).min)
 
 
 def _image(values: tuple[int, ...], fill: int) -> tuple[int, ...]:

@@ -63,6 +63,11 @@ class _Bias(PyLayer):
         return dy, paddle.matmul(flat, ones).sum(0)
 
 
+def _with_bias(y: Any, bias: Any, *, learns: bool) -> Any:
+    # The backward of a PyLayer may give no gradient to a bias that wants none (paddle 3.3).
+    return _Bias.apply(y, bias) if learns else _biased(y, bias)
+
+
 def conv(placed: Placed) -> Forward:
     layer, window = placed.layer, placed.layer.window
     settings = {
@@ -77,8 +82,7 @@ def conv(placed: Placed) -> Forward:
         weight, bias = _as_image(call.weights["weight"]), call.weights.get("bias")
         y = function(_as_image(call.x), weight, None, **settings)
         if bias is not None:
-            # Its backward may give no gradient to a bias that wants none (paddle 3.3).
-            y = _Bias.apply(y, bias) if call.training and layer.trainable else _biased(y, bias)
+            y = _with_bias(y, bias, learns=call.training and layer.trainable)
         return y.squeeze(2) if series else y
 
     return forward
@@ -107,7 +111,7 @@ def conv_transpose(placed: Placed) -> Forward:
         weight = call.weights["weight"].reshape(ours).transpose(order).reshape(theirs)
         y, bias = function(_as_image(call.x), weight, None, **settings), call.weights.get("bias")
         if bias is not None:
-            y = _Bias.apply(y, bias) if call.training else _biased(y, bias)
+            y = _with_bias(y, bias, learns=call.training and layer.trainable)
         return y.squeeze(2) if series else y
 
     return forward

@@ -7,9 +7,10 @@ from typing import Any
 
 from unifw.errors import ShapeError
 from unifw.spec import check
-from unifw.spec.initializers import Constant, initializer
+from unifw.spec.initializers import Constant
 from unifw.spec.layers.base import Layer, Part, Shape, channels
 from unifw.spec.layers.merge import axis_index
+from unifw.spec.layers.weighted import Weighted
 
 __all__ = [
     "CELU",
@@ -80,7 +81,7 @@ class Hardtanh(Layer):
 
 
 @dataclass(frozen=True, repr=False)
-class PReLU(Layer):
+class PReLU(Weighted):
     """``x`` if ``x > 0`` else ``weight * x`` with learnt slopes (He et al., 2015).
 
     The gradient at 0 is that of the negative side, the slope.
@@ -92,6 +93,8 @@ class PReLU(Layer):
         after the batch.
     weight_init : str or Initializer
         How the slopes begin; default ``Constant(0.25)``.
+    weight_regularizer, weight_constraint : optional
+        As of ``Dense``'s bias; a norm is that of all slopes.
 
     Notes
     -----
@@ -104,7 +107,6 @@ class PReLU(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check.flag("shared", self.shared)
-        initializer(self.weight_init)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         channels(shapes[0])
@@ -112,7 +114,7 @@ class PReLU(Layer):
 
     def parts(self, *shapes: Shape) -> dict[str, Part]:
         count = 1 if self.shared else channels(shapes[0])
-        return {"weight": Part((count,), initializer(self.weight_init))}
+        return {"weight": self.part("weight", (count,), (1, 1), (0,))}
 
 
 @dataclass(frozen=True, repr=False)
@@ -252,6 +254,10 @@ class Softmax(Layer):
 
     axis: int = -1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.normalise(axis=check.axis("axis", self.axis))
+
     def out_shape(self, *shapes: Shape) -> Shape:
         axis_index(self.axis, len(shapes[0]))
         return shapes[0]
@@ -273,6 +279,10 @@ class GLU(Layer):
     """
 
     axis: int = -1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.normalise(axis=check.axis("axis", self.axis))
 
     def out_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes

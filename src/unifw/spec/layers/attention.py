@@ -7,14 +7,15 @@ from typing import Any
 
 from unifw.errors import ShapeError, SpecError
 from unifw.spec import check
-from unifw.spec.initializers import Normal, initializer
+from unifw.spec.initializers import Normal
 from unifw.spec.layers.base import Layer, Part, Shape
+from unifw.spec.layers.weighted import Biased, Weighted
 
 __all__ = ["MultiHeadAttention", "PositionalEmbedding", "SinusoidalPositions"]
 
 
 @dataclass(frozen=True, repr=False)
-class MultiHeadAttention(Layer):
+class MultiHeadAttention(Biased):
     """Scaled dot-product attention by several heads (Vaswani et al., 2017).
 
     For each head ``softmax(q @ k.T / sqrt(key_dim)) @ v`` with ``q = query @ query_weight + query_bias``, and
@@ -35,9 +36,14 @@ class MultiHeadAttention(Layer):
     masked : bool
         Whether the last input is a mask of whole numbers: 1 where a position may be seen, else 0. Its shape
         is ``(time_keys,)``, the same for all queries, or ``(time_queries, time_keys)``. A query that may see
-        nothing gets the mean of all values. Default ``False``.
+        nothing gets the mean of all values, also of later ones if ``causal``: so pad series at their end.
+        Default ``False``.
     weight_init, bias_init : str or Initializer
         How the weights begin; default ``"glorot_uniform"`` and ``"zeros"``.
+    weight_regularizer, bias_regularizer : str or Regularizer, optional
+        What the weights add to the training loss, all four alike.
+    weight_constraint, bias_constraint : str or Constraint, optional
+        What the weights are turned into after each step, all four alike.
 
     Notes
     -----
@@ -72,7 +78,6 @@ class MultiHeadAttention(Layer):
         for name in ("key_dim", "value_dim"):
             if getattr(self, name) is not None:
                 self.normalise(**{name: check.count(name, getattr(self, name))})
-        initializer(self.weight_init), initializer(self.bias_init)
 
     def reads(self, count: int) -> tuple[str, ...]:
         least, most = (2, 4) if self.masked else (1, 3)
@@ -130,10 +135,11 @@ class MultiHeadAttention(Layer):
             "value": (value[1], values),
             "output": (values, query[1]),
         }
-        weight, bias = initializer(self.weight_init), initializer(self.bias_init)
-        parts = {f"{name}_weight": Part(size, weight, size) for name, size in widths.items()}
+        parts = {
+            f"{name}_weight": self.part("weight", size, size, (0,)) for name, size in widths.items()
+        }
         if self.bias:
-            parts |= {f"{n}_bias": Part(size[1:], bias, size) for n, size in widths.items()}
+            parts |= {f"{n}_bias": self.part("bias", s[1:], s, (0,)) for n, s in widths.items()}
         return parts
 
 
@@ -145,7 +151,7 @@ def _series(shape: Shape) -> Shape:
 
 
 @dataclass(frozen=True, repr=False)
-class PositionalEmbedding(Layer):
+class PositionalEmbedding(Weighted):
     """``x + weight[:time]``: adds a learnt row to each position (Gehring et al., 2017).
 
     Parameters
@@ -154,6 +160,8 @@ class PositionalEmbedding(Layer):
         Rows of the table: the longest series it serves.
     weight_init : str or Initializer
         How the table begins; default ``Normal(0, 0.02)`` as in GPT-2.
+    weight_regularizer, weight_constraint : optional
+        As of ``Embedding``; a norm is that of a row.
 
     Notes
     -----
@@ -166,7 +174,6 @@ class PositionalEmbedding(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.normalise(length=check.count("length", self.length))
-        initializer(self.weight_init)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         if _series(shapes[0])[0] > self.length:
@@ -176,7 +183,7 @@ class PositionalEmbedding(Layer):
 
     def parts(self, *shapes: Shape) -> dict[str, Part]:
         size = (self.length, shapes[0][1])
-        return {"weight": Part(size, initializer(self.weight_init), size)}
+        return {"weight": self.part("weight", size, size, (1,))}
 
 
 @dataclass(frozen=True, repr=False)

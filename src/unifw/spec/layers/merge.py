@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from unifw.errors import ShapeError
+from unifw.spec import check
 from unifw.spec.layers.base import Layer, Shape
 
 __all__ = [
@@ -25,9 +26,6 @@ __all__ = [
 
 def axis_index(axis: int, rank: int) -> int:
     """Return the place of ``axis`` (counted with the batch as 0, or from the end) in a sample's shape."""
-    if not isinstance(axis, int) or isinstance(axis, bool) or axis == 0:
-        message = f"axis must be a whole number other than 0, the batch, got {axis!r}"
-        raise ShapeError(message)
     place = axis - 1 if axis > 0 else rank + axis
     if not 0 <= place < rank:
         message = f"axis {axis} is not there in input of {rank} axes besides the batch"
@@ -112,6 +110,10 @@ class Concatenate(Layer):
     arity = (2, None)
 
     axis: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.normalise(axis=check.axis("axis", self.axis))
 
     def out_shape(self, *shapes: Shape) -> Shape:
         place = axis_index(self.axis, len(shapes[0]))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
+from types import EllipsisType
 from typing import Any
 
-from unifw.errors import SpecError
+from unifw.errors import ShapeError, SpecError
 from unifw.spec.layers.arithmetic import Abs, Affine, Power
 from unifw.spec.layers.merge import Add, Divide, Multiply, Subtract
 from unifw.spec.layers.product import MatMul
@@ -85,12 +86,20 @@ def absolute(x: Symbol) -> Any:
 @operator("[]")
 def part(x: Symbol, index: Any) -> Any:
     given = index if isinstance(index, tuple) else (index,)
+    if not given or not all(
+        isinstance(p, (slice, Integral, EllipsisType)) or p is None for p in given
+    ):
+        message = f"places are whole numbers, slices and ..., got {index!r}"
+        raise SpecError(message)
     gaps = [i for i, place in enumerate(given) if place is Ellipsis]
     if len(gaps) > 1:
         message = f"an index has one ... at most, got {index!r}"
         raise SpecError(message)
     if gaps:
         missing = len(x.shape) + 2 - len(given)
+        if missing < 0:
+            message = f"{len(given) - 1} places for {len(x.shape)} axes and the batch"
+            raise ShapeError(message)
         given = (*given[: gaps[0]], *(slice(None),) * missing, *given[gaps[0] + 1 :])
     if any(place is None for place in given):
         message = "an index cannot put in axes; use uf.ops.reshape"

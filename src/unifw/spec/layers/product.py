@@ -63,13 +63,10 @@ class Dot(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         given = self.axes if isinstance(self.axes, (tuple, list)) else (self.axes, self.axes)
-        whole = all(isinstance(a, int) and not isinstance(a, bool) and a for a in given)
-        if len(given) != 2 or not whole:
-            raise self.refuse(
-                f"axes must be one or two whole numbers other than 0, the batch, got {self.axes!r}"
-            )
+        if len(given) != 2:
+            raise self.refuse(f"axes must be one axis, or one of each input, got {self.axes!r}")
         check.flag("normalize", self.normalize)
-        self.normalise(axes=tuple(given))
+        self.normalise(axes=tuple(check.axis("every one of axes", a) for a in given))
 
     def places(self, *shapes: Shape) -> tuple[int, int]:
         """Return the place of the summed axis in each input's shape."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from unifw.errors import ShapeError
 from unifw.spec import check
-from unifw.spec.initializers import initializer
-from unifw.spec.layers.base import Layer, Part, Shape
+from unifw.spec.layers.base import Part, Shape
+from unifw.spec.layers.weighted import Biased
 
 __all__ = ["GRU", "LSTM", "Direction", "Recurrent", "SimpleRNN"]
 
@@ -21,7 +21,7 @@ class Direction(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Recurrent(Layer):
+class Recurrent(Biased):
     """Base of SimpleRNN, LSTM and GRU.
 
     Parameters
@@ -43,6 +43,10 @@ class Recurrent(Layer):
     weight_init, recurrent_init, bias_init : str or Initializer
         How the weights begin; default ``"glorot_uniform"``, ``"glorot_uniform"`` (of each gate by itself) and
         ``"zeros"``.
+    weight_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
+        What the weights add to the training loss.
+    weight_constraint, recurrent_constraint, bias_constraint : str or Constraint, optional
+        What the weights are turned into after each step.
 
     Notes
     -----
@@ -72,6 +76,10 @@ class Recurrent(Layer):
     weight_init: Any = "glorot_uniform"
     recurrent_init: Any = "glorot_uniform"
     bias_init: Any = "zeros"
+    recurrent_regularizer: Any = field(default=None, kw_only=True)
+    recurrent_constraint: Any = field(default=None, kw_only=True)
+
+    own: ClassVar[tuple[str, ...]] = ("weight", "recurrent", "bias")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,8 +89,6 @@ class Recurrent(Layer):
             layers=check.count("layers", self.layers),
             **{name: check.flag(name, getattr(self, name)) for name in flags},
         )
-        for given in (self.weight_init, self.recurrent_init, self.bias_init):
-            initializer(given)
         if self.bidirectional and self.reverse:
             raise self.refuse("reverse=True makes no sense where both directions are read already")
 
@@ -126,13 +132,11 @@ class Recurrent(Layer):
     def _parts(self, size: int, units: int) -> dict[str, Part]:
         columns, fans = self.gates * units, (size, units)
         parts = {
-            "weight": Part((size, columns), initializer(self.weight_init), fans),
-            "recurrent_weight": Part(
-                (units, columns), initializer(self.recurrent_init), (units, units)
-            ),
+            "weight": self.part("weight", (size, columns), fans, (0,)),
+            "recurrent_weight": self.part("recurrent", (units, columns), (units, units), (0,)),
         }
         if self.bias:
-            parts["bias"] = Part((columns,), initializer(self.bias_init), fans)
+            parts["bias"] = self.part("bias", (columns,), fans, (0,))
         return parts
 
 
@@ -189,5 +193,5 @@ class GRU(Recurrent):
     def _parts(self, size: int, units: int) -> dict[str, Part]:
         parts = super()._parts(size, units)
         if self.bias:
-            parts["recurrent_bias"] = Part((units,), initializer(self.bias_init), (units, units))
+            parts["recurrent_bias"] = self.part("bias", (units,), (units, units), (0,))
         return parts

@@ -34,12 +34,10 @@ class Reduction(Layer):
         check.flag("keepdims", self.keepdims)
         if self.axes is None:
             return
-        axes = tuple(self.axes) if isinstance(self.axes, (tuple, list)) else (self.axes,)
-        if not axes or not all(isinstance(a, int) and not isinstance(a, bool) and a for a in axes):
-            raise self.refuse(
-                f"axes must be whole numbers other than 0, the batch, got {self.axes!r}"
-            )
-        self.normalise(axes=axes)
+        axes = self.axes if isinstance(self.axes, (tuple, list)) else (self.axes,)
+        if not axes:
+            raise self.refuse("axes must name at least one axis; leave them out for all")
+        self.normalise(axes=tuple(check.axis("every one of axes", a) for a in axes))
 
     def places(self, shape: Shape) -> tuple[int, ...]:
         """Return the places of the axes in a sample's shape, in order."""

@@ -69,16 +69,21 @@ class Biased(Weighted):
         What the weights are turned into after each step: ``"non_neg"``, ``MaxNorm(2)`` …
     """
 
-    own = ("weight", "bias")
+    own: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     bias_regularizer: Any = field(default=None, kw_only=True)
     bias_constraint: Any = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("bias_regularizer", "bias_constraint"):
-            if getattr(self, name) is not None and not self.has_bias:
-                raise self.refuse(f"{name} needs a bias, but bias is False")
+        begun = getattr(self, "bias_init", None)
+        asked = {
+            "bias_init": begun is not None and initializer(begun) != initializer("zeros"),
+            "bias_regularizer": self.bias_regularizer is not None,
+            "bias_constraint": self.bias_constraint is not None,
+        }
+        for name in (name for name, given in asked.items() if given and not self.has_bias):
+            raise self.refuse(f"{name} needs a bias, but bias is False")
 
     @property
     def has_bias(self) -> bool:
