@@ -143,7 +143,7 @@ def kl_div(loss: S.KLDiv, shape: tuple[int, ...], f: Functional) -> Judge:
         log_q = log_softmax(out) if from_logits else out
         # Where a probability is 0, the logarithm of 1 stands for its own.
         log_p = f.log(f.where(target > 0, target, target * 0.0 + 1.0))
-        return f.sum(f.where(target > 0, target * (log_p - log_q), 0.0), axes, False)
+        return f.sum(target * f.where(target > 0, log_p - log_q, 0.0), axes, False)
 
     return applied
 
@@ -154,7 +154,7 @@ def nll(loss: S.NLL, shape: tuple[int, ...], f: Functional) -> Judge:
 
     def applied(out: Any, target: Any) -> Any:
         # What is not wanted may have the logarithm of 0.
-        return f.sum(f.where(target > 0, target * out, 0.0), axes, False) * -1.0
+        return f.sum(target * f.where(target > 0, out, 0.0), axes, False) * -1.0
 
     return applied
 

@@ -64,7 +64,7 @@ class Dot(Layer):
         super().__post_init__()
         given = self.axes if isinstance(self.axes, (tuple, list)) else (self.axes, self.axes)
         if len(given) != 2:
-            raise self.refuse(f"axes must be one axis, or one of each input, got {self.axes!r}")
+            raise self.refuse(f"axes must be one or two whole numbers, got {self.axes!r}")
         check.flag("normalize", self.normalize)
         self.normalise(axes=tuple(check.axis("every one of axes", a) for a in given))
 
