@@ -54,9 +54,9 @@ class Model:
     backend : str
         ``"numpy"`` (default), ``"paddle"``, ``"mindspore"``, ``"megengine"`` or a plugin's name.
     loss : str, Loss, or one for each output, optional
-        ``"cross_entropy"``, ``"binary_cross_entropy"``, ``"mse"``, ``"mae"``, ``"huber"`` or an
-        instance; a list by output or a dict by output name for several outputs (the losses add up).
-        A model without one only predicts.
+        ``"cross_entropy"``, ``"mse"``, ``"ctc"`` … (any of ``unifw.losses``, in small letters; the focal
+        loss of classes is ``"focal"``) or an instance; a list by output or a dict by output name for
+        several outputs (the losses add up, see ``loss_weights``). A model without one only predicts.
     loss_weights : sequence of float, or dict by output name, optional
         What each output's loss counts in the sum that is trained and reported; default 1 each.
     optimizer : str or Optimizer

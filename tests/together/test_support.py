@@ -13,7 +13,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def found() -> Support:
-    return support(["numpy", "paddle", "mindspore", "megengine"])
+    found = support()
+    assert set(found.backends) == {"numpy", "paddle", "mindspore", "megengine"}
+    return found
 
 
 @pytest.mark.parametrize(("language", "page"), [("en", "support.md"), ("zh", "zh/support.md")])

@@ -26,7 +26,7 @@ __all__: list[str] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--backend`` and ``--isolate``."""
+    """Add ``--backend``, ``--examples`` and ``--isolate``."""
     parser.addoption("--backend", default="numpy", help="backend for unifw's conformance suite")
     parser.addoption(
         "--examples", type=int, default=25, help="how many layers to generate; default 25"

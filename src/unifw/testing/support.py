@@ -32,10 +32,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "zh": {
         "title": "支持一览",
-        "about": "由 `unifw support --markdown zh` 从各后端与各格式的规则表生成,并由测试比对。✓ 表示可用,"
+        "about": "由 `unifw support --markdown zh` 从各后端与各格式的规则表生成，并由测试比对。✓ 表示可用，"
         "且由一致性测试以 float64 的 NumPy 为准检验过。"
-        "优化器、学习率调度、指标与初始化器只写一次,在所有后端上运行。",
-        "layer": "层", "loss": "损失", "gaps": "缺少什么,为什么", "none": "无。",
+        "优化器、学习率调度、指标与初始化器只写一次，在所有后端上运行。",
+        "layer": "层", "loss": "损失", "gaps": "缺少什么，为什么", "none": "无。",
     },
 }  # fmt: skip
 
