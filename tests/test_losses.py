@@ -354,6 +354,14 @@ def test_metrics_and_class_weights_go_with_losses_of_classes(loss: str) -> None:
     history = model.fit(x, y, epochs=20, class_weight={1: 2.0}, verbose=0)
     assert history["loss"][-1] < history["loss"][0]
     assert model.evaluate(x, y)["accuracy"] > 0.9
+    # A class's weight is that of its samples.
+    weights = np.where(y == 1, 2.0, 1.0)
+    found = []
+    for given in ({"class_weight": {1: 2.0}}, {"sample_weight": weights}, {}):
+        fresh = uf.Model(model.net, loss=loss, optimizer=uf.optimizers.SGD(0.5))
+        found.append(fresh.fit(x, y, verbose=0, **given)["loss"][0])
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    assert found[0] != pytest.approx(found[2], rel=1e-3)
 
 
 def test_signs_of_both_spellings_are_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ PUBLISHED = {
 # What follows from their form alone.
 COUNTED = {"alexnet_small": 23_272_266, "resnet8": 75_290, "unet_small": 482_737}
 
+TEN = ("mlp", "lenet5", "alexnet_small", "resnet8", "resnet20")
+OUT_SHAPES = dict.fromkeys(TEN, ((10,),)) | {
+    "autoencoder": ((1, 28, 28),), "unet_small": ((1, 128, 128),),
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("name", [*PUBLISHED, *COUNTED])
 def test_parameters_are_those_published(name: str) -> None:
@@ -46,7 +52,7 @@ def test_parameters_are_those_published(name: str) -> None:
     net = make()
     assert net.parameter_count == (PUBLISHED | COUNTED)[name]
     assert f"{net.parameter_count:,} parameters" in make.__doc__
-    assert net.out_shapes in (((1000,),), ((10,),), ((1, 128, 128),), net.in_shapes)
+    assert net.out_shapes == (OUT_SHAPES.get(name, ((1000,),)))
 
 
 def test_parameters_by_formula() -> None:
@@ -197,7 +203,7 @@ def test_resnet_shortcuts_without_weights() -> None:
         (lambda: zoo.alexnet(width=0), SpecError, "width"),
         (lambda: zoo.alexnet(10, (3, 32, 32)), ShapeError, "does not fit into"),
         (lambda: zoo.lenet5(10, (1, 8, 8)), ShapeError, "a window of 5 does not fit into 4"),
-        (lambda: zoo.mlp(hidden=(0,)), SpecError, "units"),
+        (lambda: zoo.mlp(hidden=(0,)), SpecError, "every one of hidden"),
         (lambda: zoo.mobilenet_v2(width=-1), SpecError, "width"),
         (lambda: zoo.shufflenet_v2(filters=(8, 16)), SpecError, "one for each of depths"),
         (lambda: zoo.shufflenet_v2(filters=(9,), depths=(1,)), SpecError, "even numbers"),
@@ -213,10 +219,37 @@ def test_wrong_arguments_are_refused(make: Any, error: type[Exception], says: st
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: zoo.mlp(hidden=5), "hidden must be a sequence"),  # type: ignore[arg-type]
+        (lambda: zoo.vgg((0, 1)), "every one of depths"),
+        (lambda: zoo.resnet(()), "depths must be a sequence"),
+        (lambda: zoo.resnet((1,), bottleneck="no"), "bottleneck"),  # type: ignore[arg-type]
+        (lambda: zoo.resnet_cifar(-1), "depth"),
+        (lambda: zoo.resnet_cifar(width=15), "width must be even"),
+        (lambda: zoo.unet_small(depth=-1), "depth"),
+        (lambda: zoo.unet_small(width=1.5), "width"),  # type: ignore[arg-type]
+        (lambda: zoo.text_cnn(10, 5, windows=()), "windows must be a sequence"),
+        (lambda: zoo.shufflenet_v1(groups=3.0), "groups"),  # type: ignore[arg-type]
+        (lambda: zoo.shufflenet_v2(filters=3), "filters must be a sequence"),  # type: ignore[arg-type]
+        (lambda: zoo.mobilenet_v2(stages=((1, 2),)), "expansion, filters"),  # type: ignore[arg-type]
+        (lambda: zoo.transformer_classifier(10, 4, blocks=-1), "blocks"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused(make: Any, says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        make()
+
+
 def test_every_function_says_what_it_takes() -> None:
     for name in zoo.__all__:
         make = getattr(zoo, name)
-        assert inspect.getdoc(make)
+        text = inspect.getdoc(make)
+        assert text
+        parameters = text.partition("Parameters\n")[2] or text
         for argument in inspect.signature(make).parameters:
-            own = argument in make.__doc__
-            assert own or argument in {"classes", "input_shape", "options"}, (name, argument)
+            said = re.search(
+                rf"^{argument}(,| :)|, {argument}(,| :)|``{argument}``", parameters, re.MULTILINE
+            )
+            assert said or argument in {"classes", "input_shape", "options"}, (name, argument)

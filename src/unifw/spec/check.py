@@ -9,7 +9,7 @@ from typing import Any
 
 from unifw.errors import SpecError, UnknownName
 
-__all__ = ["axis", "choice", "count", "flag", "ints", "number", "shape"]
+__all__ = ["axis", "choice", "count", "counts", "flag", "ints", "number", "shape"]
 
 
 def count(name: str, value: Any, *, least: int = 1) -> int:
@@ -34,6 +34,14 @@ def axis(name: str, value: Any) -> int:
         message = f"{name} must be a whole number other than 0, the batch, got {value!r}"
         raise SpecError(message)
     return whole
+
+
+def counts(name: str, value: Any, *, least: int = 1) -> tuple[int, ...]:
+    """Return a sequence of whole numbers, at least one, as a tuple."""
+    if not isinstance(value, (tuple, list)) or not value:
+        message = f"{name} must be a sequence of whole numbers, at least one, got {value!r}"
+        raise SpecError(message)
+    return tuple(count(f"every one of {name}", n, least=least) for n in value)
 
 
 def number(

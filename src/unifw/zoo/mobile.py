@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from unifw.errors import SpecError
+from unifw.spec import check
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Input
 from unifw.spec.symbol import Symbol
@@ -43,6 +45,7 @@ def squeezenet(
     -----
     1,235,496 parameters.
     """
+    stages = tuple(check.counts("every one of stages", stage) for stage in stages)
     x = start = Input(input_shape)
     x = conv_relu(x, "stem", scaled(64, width), 3, stride=2)
     number = 1
@@ -109,6 +112,9 @@ def mobilenet_v2(  # noqa: PLR0913 - each with a default
     -----
     3,504,872 parameters.
     """
+    if any(len(check.counts("every one of stages", stage)) != 4 for stage in stages):
+        message = f"every one of stages is (expansion, filters, blocks, stride), got {stages}"
+        raise SpecError(message)
     x = start = Input(input_shape)
     x = conv_norm(x, "stem", eights(32, width), 3, stride=2, activation=L.ReLU6())
     for stage, (wider, filters, blocks, stride) in enumerate(stages, 1):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from unifw.spec import check
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Input
 from unifw.zoo.blocks import dense, flat
@@ -37,6 +38,7 @@ def mlp(
     -----
     669,706 parameters.
     """
+    hidden = check.counts("hidden", hidden)
     x = start = Input(input_shape)
     x = flat(x)
     for number, units in enumerate(hidden, 1):
@@ -67,6 +69,7 @@ def autoencoder(
     2,837,314 parameters. The paper trains it layer by layer first; with today's first weights and
     optimizers it trains as a whole.
     """
+    hidden = check.counts("hidden", hidden)
     x = start = Input(input_shape)
     x = flat(x)
     for number, units in enumerate(hidden, 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from unifw.spec import check
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Input
 from unifw.spec.symbol import Symbol
@@ -144,6 +145,7 @@ def vgg(  # noqa: PLR0913 - each with a default
     dropout : float
         Rate after each of them; default 0.5.
     """
+    depths = check.counts("depths", depths)
     x = start = Input(input_shape)
     for stage, depth in enumerate(depths, 1):
         filters = scaled(min(64 << (stage - 1), 512), width)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from unifw.errors import SpecError
+from unifw.spec import check
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Input
 from unifw.spec.symbol import Symbol
@@ -32,6 +34,10 @@ def resnet_cifar(
     width : int
         Filters of the first stage, an even number; default 16.
     """
+    depth, width = check.count("depth", depth), check.count("width", width, least=2)
+    if width % 2:
+        message = f"width must be even, as half of the new channels lie on either side, got {width}"
+        raise SpecError(message)
     start = Input(input_shape)
     x = conv_norm(start, "stem", width, 3)
     for stage in range(1, 4):
@@ -87,6 +93,8 @@ def resnet(  # noqa: PLR0913 - each with a default
     name : str
         Name of the net; default ``"resnet"``.
     """
+    depths, width = check.counts("depths", depths), check.count("width", width)
+    check.flag("bottleneck", bottleneck)
     start = Input(input_shape)
     x = conv_norm(start, "stem", width, 7, stride=2)
     x = L.MaxPool2D(3, 2, 1)(x)
@@ -122,16 +130,16 @@ def _classified(start: Symbol, x: Symbol, classes: int, name: str) -> Graph:
     return Graph(start, L.Dense(classes, name="classes")(L.GlobalAvgPool()(x)), name)
 
 
-def resnet18(classes: int = 1000, input_shape: Any = (3, 224, 224), **options: Any) -> Graph:
-    """Return ResNet-18: 11,689,512 parameters; options are ``resnet``'s."""
-    return resnet((2, 2, 2, 2), classes, input_shape, name="resnet18", **options)
+def resnet18(classes: int = 1000, input_shape: Any = (3, 224, 224), *, width: int = 64) -> Graph:
+    """Return ResNet-18: 11,689,512 parameters; ``width`` as of ``resnet``."""
+    return resnet((2, 2, 2, 2), classes, input_shape, width=width, name="resnet18")
 
 
-def resnet34(classes: int = 1000, input_shape: Any = (3, 224, 224), **options: Any) -> Graph:
-    """Return ResNet-34: 21,797,672 parameters; options are ``resnet``'s."""
-    return resnet((3, 4, 6, 3), classes, input_shape, name="resnet34", **options)
+def resnet34(classes: int = 1000, input_shape: Any = (3, 224, 224), *, width: int = 64) -> Graph:
+    """Return ResNet-34: 21,797,672 parameters; ``width`` as of ``resnet``."""
+    return resnet((3, 4, 6, 3), classes, input_shape, width=width, name="resnet34")
 
 
-def resnet50(classes: int = 1000, input_shape: Any = (3, 224, 224), **options: Any) -> Graph:
-    """Return ResNet-50: 25,557,032 parameters; options are ``resnet``'s."""
-    return resnet((3, 4, 6, 3), classes, input_shape, bottleneck=True, name="resnet50", **options)
+def resnet50(classes: int = 1000, input_shape: Any = (3, 224, 224), *, width: int = 64) -> Graph:
+    """Return ResNet-50: 25,557,032 parameters; ``width`` as of ``resnet``."""
+    return resnet((3, 4, 6, 3), classes, input_shape, bottleneck=True, width=width, name="resnet50")

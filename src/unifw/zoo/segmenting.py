@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from unifw.errors import ShapeError
+from unifw.spec import check
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Input
 from unifw.spec.symbol import Symbol
@@ -37,6 +38,7 @@ def unet_small(
     -----
     482,737 parameters.
     """
+    width, depth = check.count("width", width), check.count("depth", depth)
     x = start = Input(input_shape)
     if any(size % 2**depth for size in start.shape[1:]):
         message = f"height and width must be multiples of {2**depth}, got {start.shape[1:]}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unifw.errors import SpecError
+from unifw.spec import check
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Input
 from unifw.spec.symbol import Symbol
@@ -47,6 +48,7 @@ def shufflenet_v1(
     The stride of a stage's first block lies in its mean pooling, which leaves padding out of the
     mean.
     """
+    groups, depths = check.count("groups", groups), check.counts("depths", depths)
     if groups not in SHUFFLED:
         raise SpecError(f"groups must be one of {', '.join(map(str, SHUFFLED))}, got {groups!r}")
     start = Input(input_shape)
@@ -111,6 +113,7 @@ def shufflenet_v2(  # noqa: PLR0913 - each with a default
     -----
     2,278,604 parameters.
     """
+    filters, depths = check.counts("filters", filters), check.counts("depths", depths)
     if len(filters) != len(depths) or any(f % 2 for f in filters):
         message = f"filters must be even numbers, one for each of depths, got {filters!r}"
         raise SpecError(message)

@@ -41,6 +41,7 @@ def wide_and_deep(
     hidden : sequence of int
         Units of the deep part; default ``(1024, 512, 256)``.
     """
+    hidden = check.counts("hidden", hidden)
     inputs, _, x, linear = _read(vocabulary, fields, numbers, embedding)
     x = _deep(x, hidden)
     return Graph(inputs, L.Add()(L.Dense(1, name="logit")(x), *linear), "wide_and_deep")
@@ -76,6 +77,7 @@ def deepfm(  # noqa: PLR0913 - each with a default
     Numbers go into the linear and the deep part; they have no vectors. To let them meet fields,
     make fields of them: intervals.
     """
+    hidden = check.counts("hidden", hidden)
     inputs, vectors, x, linear = _read(vocabulary, fields, numbers, embedding)
     pairs = (L.Sum(1)(vectors) ** 2 - L.Sum(1)(vectors**2)) / 2
     x = _deep(x, hidden, dropout)

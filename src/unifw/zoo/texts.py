@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from unifw.spec import check
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph, Input
 from unifw.spec.initializers import Normal
@@ -47,6 +48,7 @@ def text_cnn(  # noqa: PLR0913 - each with a default
     ``vocabulary * 300 + 360,902`` parameters with the defaults. To begin with word vectors that
     were learnt elsewhere, set ``words.weight`` in ``uf.Model(..., weights=)``.
     """
+    windows = check.counts("windows", windows)
     start = Input(length, "int")
     words = L.Embedding(vocabulary, embedding, name="words")(start)
     series = L.Permute((2, 1))(words)
@@ -145,6 +147,7 @@ def transformer_classifier(  # noqa: PLR0913 - each with a default
     -----
     ``(vocabulary + length) * 32 + 11,358`` parameters with the defaults.
     """
+    blocks = check.count("blocks", blocks)
     start = Input(length, "int")
     # As small as the positions, which would be lost among words as large as Embedding makes them.
     x = L.Embedding(vocabulary, embedding, weight_init=Normal(0.0, 0.02), name="words")(start)
