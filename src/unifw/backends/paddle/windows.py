@@ -48,7 +48,10 @@ def _biased(y: Any, bias: Any) -> Any:
 
 
 class _Bias(PyLayer):
-    """The same in training: the gradient of the bias is a product with ones, for the same reason."""
+    """The same in training: the gradient of the bias is a product with ones, for the same reason.
+
+    Not for a bias that wants no gradient: a backward that gives one is refused (paddle 3.3).
+    """
 
     @staticmethod
     def forward(ctx: Any, y: Any, bias: Any) -> Any:
@@ -61,11 +64,6 @@ class _Bias(PyLayer):
         flat = dy.flatten(2)
         ones = paddle.ones([flat.shape[2]], dtype=dy.dtype)
         return dy, paddle.matmul(flat, ones).sum(0)
-
-
-def _with_bias(y: Any, bias: Any, *, learns: bool) -> Any:
-    # The backward of a PyLayer may give no gradient to a bias that wants none (paddle 3.3).
-    return _Bias.apply(y, bias) if learns else _biased(y, bias)
 
 
 def conv(placed: Placed) -> Forward:
@@ -82,7 +80,7 @@ def conv(placed: Placed) -> Forward:
         weight, bias = _as_image(call.weights["weight"]), call.weights.get("bias")
         y = function(_as_image(call.x), weight, None, **settings)
         if bias is not None:
-            y = _with_bias(y, bias, learns=call.training and layer.trainable)
+            y = _Bias.apply(y, bias) if call.training and layer.trainable else _biased(y, bias)
         return y.squeeze(2) if series else y
 
     return forward
@@ -111,7 +109,7 @@ def conv_transpose(placed: Placed) -> Forward:
         weight = call.weights["weight"].reshape(ours).transpose(order).reshape(theirs)
         y, bias = function(_as_image(call.x), weight, None, **settings), call.weights.get("bias")
         if bias is not None:
-            y = _with_bias(y, bias, learns=call.training and layer.trainable)
+            y = _Bias.apply(y, bias) if call.training and layer.trainable else _biased(y, bias)
         return y.squeeze(2) if series else y
 
     return forward
