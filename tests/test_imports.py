@@ -39,6 +39,7 @@ LAYERS = (
     ("backends", "registry"),
     ("checkpoint", "progress"),
     ("export", "isolate"),
+    ("runtime",),
     ("model",),
     ("parity",),
     ("demo",),

@@ -15,6 +15,7 @@ from unifw import (
     ops,
     optimizers,
     regularizers,
+    runtime,
     schedules,
     zoo,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "optimizers",
     "parity",
     "regularizers",
+    "runtime",
     "schedules",
     "zoo",
 ]

@@ -475,16 +475,39 @@ class Model:
         """
         checkpoint.write(path, self.checkpoint())
 
-    def export(self, path: str | os.PathLike[str], **options: Any) -> ExportReport:
-        """Write the net for another runtime, by the file's ending, and check it there.
+    def check_export(self, format: str) -> None:  # noqa: A002 - the word that users know
+        """Raise unless the net can be written in a format; ask before you train.
+
+        Parameters
+        ----------
+        format : str
+            ``"onnx"``, ``"mnn"`` … any of ``unifw.export.formats()``.
+
+        Raises
+        ------
+        Unsupported
+            If the format cannot hold a layer; names it and says why, and which formats can.
+        """
+        from unifw.export import check_export
+
+        check_export(self._net, format)
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 - the word that users know
+        **options: Any,
+    ) -> ExportReport:
+        """Write the net for another runtime and check it there.
 
         Parameters
         ----------
         path : path
-            ``.onnx`` for now.
+            Where to; its ending says the format: ``.onnx``, ``.mnn`` … (see ``docs/export.md``).
+        format : str, optional
+            Name of the format, whatever the ending.
         **options
-            ``format``, ``verify``, ``tolerance``, ``batch_sizes``, ``opset``: see
-            ``unifw.export.export``.
+            ``verify``, ``tolerance``, ``batch_sizes``, ``inputs``, ``opset``: see ``unifw.export.export``.
 
         Raises
         ------
@@ -499,6 +522,7 @@ class Model:
             path,
             predict=self._session.forward,
             metadata=self._provenance(),
+            format=format,
             **options,
         )
 

@@ -44,15 +44,16 @@ def environment() -> dict[str, str]:
     return found
 
 
-def run_python(
+def run_python(  # noqa: PLR0913 - what to run, and where
     arguments: list[str],
     *,
     what: str,
     fails: type[UnifwError],
     folder: Path | None = None,
     seconds: float = 600,
+    python: str = sys.executable,
 ) -> str:
-    """Run this Python with arguments and return what it printed.
+    """Run a Python with arguments and return what it printed.
 
     Parameters
     ----------
@@ -66,6 +67,8 @@ def run_python(
         Where it runs; default here.
     seconds : float
         How long it may take; default 600. It is killed then.
+    python : str
+        The interpreter; default the one that runs here.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def run_python(
     """
     try:
         done = subprocess.run(  # noqa: S603 - our own modules
-            [sys.executable, *arguments],
+            [python, *arguments],
             cwd=folder, env=environment(), capture_output=True, encoding="utf-8", errors="replace",
             timeout=seconds, check=False,
         )  # fmt: skip

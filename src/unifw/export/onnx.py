@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from unifw.errors import ExportError, NotInstalled
+from unifw.errors import ExportError, FileError
+from unifw.export.card import Card, Port
+from unifw.export.content import Content
+from unifw.export.format import Format, bounded, program
 from unifw.spec.graph import Graph
 
 __all__ = ["FORMAT", "Onnx"]
 
-Array = npt.NDArray[np.floating]
 
-
-class Onnx:
+class Onnx(Format):
     """Files that end in ``.onnx``."""
 
     name = "onnx"
-    suffixes: tuple[str, ...] = (".onnx",)
+    suffixes = (".onnx",)
+    runner = program("run_onnx.py")
+    extra = "onnx"
+    writes_with = ("onnx",)
+    runs_with = ("onnxruntime",)
     opsets = range(13, 21)
-    runner = Path(__file__).with_name("run_onnx.py")
-
-    def check(self, *, runs: bool) -> None:
-        """Raise ``NotInstalled`` if the package ``onnx`` (or, if it ``runs``, ONNX Runtime) is missing."""
-        for module in ("onnx", "onnxruntime") if runs else ("onnx",):
-            if importlib.util.find_spec(module) is None:
-                raise NotInstalled(f"Export to ONNX needs the package {module!r}", "onnx")
 
     def gaps(self, graph: Graph) -> list[str]:
-        """Return a sentence for every layer that cannot be written."""
         from unifw.export.onnx_rules import rules
 
         return rules.gaps(graph.labelled)
 
-    def write(
-        self,
-        graph: Graph,
-        weights: Mapping[str, Array],
-        path: Path,
-        *,
-        metadata: Mapping[str, str],
-        opset: int,
-    ) -> int:
-        """Write the file, check it with ``onnx.checker``, and return the number of its nodes.
+    def write(self, content: Content, path: Path) -> dict[str, Any]:
+        """Write the file and check it with ``onnx.checker``.
 
         Raises
         ------
@@ -57,14 +43,64 @@ class Onnx:
 
         from unifw.export.onnx_model import model
 
-        built = model(graph, weights, metadata=metadata, opset=opset)
+        built = model(
+            content.graph, content.weights, metadata=content.metadata, opset=content.opset
+        )
         try:
             onnx.checker.check_model(built, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as err:
             message = f"onnx.checker refuses the file: {err}"
             raise ExportError(message) from err
         path.write_bytes(built.SerializeToString(deterministic=True))
-        return len(built.graph.node)
+        return {"opset": content.opset, "nodes": len(built.graph.node)}
+
+    def describe(self, content: Content, path: Path) -> tuple[Path, ...]:
+        return (path,)  # ONNX holds names, shapes and origin itself
+
+    def inspect(self, path: Path) -> Card:
+        bounded(path)
+        self.needs("onnx")
+        import onnx
+
+        try:
+            # ONNX Runtime 1.23 follows whatever path a file names for its weights.
+            stored = onnx.load(path, load_external_data=False)
+            ports = _ports(stored.graph.input), _ports(stored.graph.output)
+        except Exception as err:
+            message = f"{path} is truncated or no ONNX file: {err}"
+            raise FileError(message) from err
+        if any(tensor.data_location == tensor.EXTERNAL for tensor in _tensors(stored)):
+            message = f"{path} keeps weights in other files, which is refused"
+            raise FileError(message)
+        return Card(*ports, {entry.key: entry.value for entry in stored.metadata_props})
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Yield every tensor in a file, however deep: in graphs, in attributes, in graphs of attributes."""
+    from google.protobuf.message import Message
+    from onnx import TensorProto
+
+    if isinstance(message, TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if isinstance(value, Message) else value:
+                yield from _tensors(part)
+
+
+def _ports(values: Any) -> tuple[Port, ...]:
+    from onnx import TensorProto
+
+    whole = {TensorProto.INT64, TensorProto.INT32}
+    return tuple(
+        Port(
+            value.name,
+            tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim[1:]),
+            "int" if value.type.tensor_type.elem_type in whole else "float",
+        )
+        for value in values
+    )
 
 
 FORMAT = Onnx()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from unifw.data import index_limit
-from unifw.errors import ExportError, ExportMismatch
+from unifw.errors import DataError, ExportError, ExportMismatch
+from unifw.export.format import Format, program
+from unifw.export.report import Difference
 from unifw.process import run_python
 from unifw.spec.graph import Graph
 from unifw.spec.initializers import random_state
 
-__all__ = ["Predict", "sample_inputs", "verify"]
+__all__ = ["Predict", "compare", "drive", "given_inputs", "run_file", "sample_inputs", "try_file"]
 
 Array = npt.NDArray[Any]
 Arrays = tuple[Array, ...]
 Predict = Callable[[Arrays], Arrays]
+Differences = dict[str, dict[int, Difference]]
 
 SECONDS = 120
 
@@ -39,85 +42,131 @@ def _sample(graph: Graph, number: int, rows: int) -> Array:
     return draw.standard_normal(shape).astype(np.float32)
 
 
-def verify(  # noqa: PLR0913 - a file, its runner, and what to compare
-    path: Path,
-    runner: Path,
-    graph: Graph,
+def given_inputs(graph: Graph, arrays: Arrays, batch_sizes: Sequence[int]) -> dict[int, Arrays]:
+    """Return the first rows of the user's own inputs, for each batch size.
+
+    Raises
+    ------
+    DataError
+        If there are fewer rows than the largest batch has.
+    """
+    most = max(batch_sizes)
+    if len(arrays[0]) < most:
+        message = f"inputs has {len(arrays[0])} rows; the largest of batch_sizes needs {most}"
+        raise DataError(message)
+    kinds = [np.int64 if node.dtype == "int" else np.float32 for node in graph.inputs]
+    return {
+        rows: tuple(x[:rows].astype(kind) for x, kind in zip(arrays, kinds, strict=True))
+        for rows in batch_sizes
+    }
+
+
+def compare(
+    outputs: Mapping[str, Array],
+    names: Sequence[str],
+    given: Mapping[int, Arrays],
     predict: Predict,
-    *,
-    tolerance: float,
-    batch_sizes: Sequence[int],
-) -> tuple[str, dict[int, float]]:
-    """Return the runtime's name and, for each batch size, the largest difference.
+) -> Differences:
+    """Return for each output and batch size how far the file's numbers are from the model's.
 
     Parameters
     ----------
-    path : Path
-        The exported file.
-    runner : Path
-        The script that runs it: ``runner MODEL INPUTS.npz OUTPUTS.npz``.
-    graph : Graph
-        The net.
+    outputs : mapping of str to ndarray
+        What the file gave: ``batch:place`` to array.
+    names : sequence of str
+        The net's outputs, by place.
+    given : mapping of int to tuple of ndarray
+        For each batch size the inputs.
     predict : callable
         The model: tuple of inputs to tuple of outputs.
-    tolerance : float
-        Largest difference allowed, relative to the largest output where that exceeds 1.
-    batch_sizes : sequence of int
-        What to run.
 
     Raises
     ------
     ExportMismatch
-        If shapes or numbers differ.
+        If an output is missing, of another shape or not finite.
+    """
+    found: Differences = {name: {} for name in names}
+    for rows, xs in given.items():
+        for place, (name, wanted) in enumerate(zip(names, predict(xs), strict=True)):
+            label = f"output {name!r}, batch of {rows}"
+            got = outputs.get(f"{rows}:{place}")
+            if got is None:
+                message = f"{label}: the exported file does not give it"
+                raise ExportMismatch(message)
+            found[name][rows] = _difference(label, got, wanted)
+    return found
+
+
+def run_file(
+    form: Format, path: Path, names: Sequence[str], given: Mapping[int, Arrays]
+) -> tuple[str, dict[str, Array]]:
+    """Run a file in a fresh process on several batches.
+
+    Parameters
+    ----------
+    form : Format
+        What it is written in.
+    path : Path
+        The file.
+    names : sequence of str
+        Its inputs.
+    given : mapping of int to tuple of ndarray
+        For each batch size the inputs.
+
+    Returns
+    -------
+    runtime, outputs : str, dict of str to ndarray
+        The runtime's name and version; ``batch:place`` to array.
+
+    Raises
+    ------
     ExportError
         If the runtime cannot run the file, or takes longer than two minutes.
     """
-    given = {rows: sample_inputs(graph, rows) for rows in batch_sizes}
-    runtime, found = _run(path, runner, graph, given)
-    differences = {
-        rows: max(
-            _difference(f"output {name!r}, batch of {rows}", found[f"{rows}:{number}"], wanted)
-            for number, (name, wanted) in enumerate(zip(graph.outputs, predict(xs), strict=True))
-        )
-        for rows, xs in given.items()
-    }
-    worst = max(differences, key=lambda rows: differences[rows])
-    if differences[worst] > tolerance:
-        message = (
-            f"the exported file differs from the model by {differences[worst]:.3g} in a batch of "
-            f"{worst} (tolerance {tolerance:g}) when run by {runtime}; no file was left behind"
-        )
-        raise ExportMismatch(message)
-    return runtime, differences
-
-
-def _run(
-    path: Path, runner: Path, graph: Graph, given: dict[int, Arrays]
-) -> tuple[str, dict[str, Array]]:
     named = {
-        f"{rows}:{node.name}": x
-        for rows, xs in given.items()
-        for node, x in zip(graph.inputs, xs, strict=True)
+        f"{rows}:{name}": x for rows, xs in given.items() for name, x in zip(names, xs, strict=True)
     }
     with tempfile.TemporaryDirectory(prefix="unifw-") as folder:
         inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
         np.savez(inputs, **named)  # type: ignore[arg-type]  # keywords are array names
-        # -I: no folder of the user's shadows a module of the runtime.
-        told = run_python(
-            ["-I", *map(str, (runner, path.resolve(), inputs, outputs))],
-            what="the exported file", fails=ExportError, seconds=SECONDS,
-        )  # fmt: skip
+        told = drive(form, path.resolve(), inputs, outputs)
         with np.load(outputs, allow_pickle=False) as stored:
-            return told.strip().splitlines()[-1], dict(stored)
+            return told, dict(stored)
 
 
-def _difference(label: str, found: Array, wanted: Array) -> float:
+def try_file(form: Format, path: Path) -> str:
+    """Open a file in a fresh process, run it on one row of zeros, and return the runtime's name.
+
+    Raises
+    ------
+    ExportError
+        If the runtime cannot run the file.
+    """
+    return drive(form, path.resolve())
+
+
+def drive(form: Format, *files: Path, seconds: float = SECONDS) -> str:
+    """Run files of a format in a fresh process as ``drive.py`` says, and return the runtime's name."""
+    # -I: no folder of the user's shadows a module of the runtime.
+    told = run_python(
+        ["-I", *map(str, (program("drive.py"), form.runner, *files))],
+        what="the exported file", fails=ExportError, seconds=seconds, python=form.python(),
+    )  # fmt: skip
+    return told.strip().splitlines()[-1]
+
+
+def _difference(label: str, found: Array, wanted: Array) -> Difference:
     if found.shape != wanted.shape:
         message = f"{label}: the exported file gives shape {found.shape}, the model {wanted.shape}"
         raise ExportMismatch(message)
-    both = np.isfinite(found) == np.isfinite(wanted)
-    if not both.all() or not np.isfinite(wanted).all():
-        message = f"{label}: values that are not finite"
+    if not np.isfinite(wanted).all():
+        message = (
+            f"{label}: the model's own values are not finite on made-up inputs; pass some of your data "
+            "as inputs="
+        )
         raise ExportMismatch(message)
-    scale = max(1.0, float(np.abs(wanted).max(initial=0)))
-    return float(np.abs(found.astype(np.float64) - wanted).max(initial=0)) / scale
+    if not np.isfinite(found).all():
+        message = f"{label}: the exported file gives values that are not finite"
+        raise ExportMismatch(message)
+    apart = float(np.abs(found.astype(np.float64) - wanted).max(initial=0))
+    return Difference(apart, apart / max(1.0, float(np.abs(wanted).max(initial=0))))
