@@ -36,7 +36,7 @@ from unifw.spec.schedules import Plateau
 from unifw.weights import Arrays, check_state, check_weights, initial
 
 if TYPE_CHECKING:
-    from unifw.export import ExportReport
+    from unifw.export import ExportReport, Verified
 
 __all__ = ["Model", "load"]
 
@@ -507,7 +507,9 @@ class Model:
         format : str, optional
             Name of the format, whatever the ending.
         **options
-            ``verify``, ``tolerance``, ``batch_sizes``, ``inputs``, ``opset``: see ``unifw.export.export``.
+            ``verify``, ``tolerance``, ``batch_sizes``, ``inputs``, ``opset``; ``quantize``, ``calibration``,
+            ``evaluate``, ``max_drop``; ``normalize``, ``layout``, ``activation``, ``labels``: see
+            ``unifw.export.export``.
 
         Raises
         ------
@@ -522,6 +524,37 @@ class Model:
             path,
             predict=self._session.forward,
             metadata=self._provenance(),
+            format=format,
+            **options,
+        )
+
+    def verify(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 - the word that users know
+        **options: Any,
+    ) -> Verified:
+        """Compare a file that was exported some time with this model, as ``export`` does it.
+
+        Parameters
+        ----------
+        path, format
+            As for ``export``.
+        **options
+            ``tolerance``, ``batch_sizes``, ``inputs``: see ``unifw.export.verify_file``.
+
+        Raises
+        ------
+        ExportMismatch
+            If the file computes other numbers than the model.
+        """
+        from unifw.export import verify_file
+
+        return verify_file(
+            path,
+            self._net,
+            self.weights,
+            predict=self._session.forward,
             format=format,
             **options,
         )

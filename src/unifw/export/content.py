@@ -29,12 +29,18 @@ class Content:
         What the file says of its origin.
     opset : int
         Version of the ONNX operators, where the format has them.
+    quantize : str or None
+        How to make it smaller: one of the format's ``quantizations``.
+    calibration : tuple of ndarray
+        Inputs to measure the range of activations on, where that needs them.
     """
 
     graph: Graph
     weights: Mapping[str, npt.NDArray[Any]]
     metadata: Mapping[str, str] = field(default_factory=dict)
     opset: int = 17
+    quantize: str | None = None
+    calibration: tuple[npt.NDArray[Any], ...] = ()
 
     @property
     def floats(self) -> dict[str, npt.NDArray[np.float32]]:

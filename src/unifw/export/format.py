@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from unifw.errors import FileError, NotInstalled, UnknownName
-from unifw.export import runners
+from unifw.export import converters, runners
 from unifw.export.card import Card, card_path, digest, read_card, write_card
 from unifw.export.content import Content
 from unifw.registry import found
@@ -43,6 +45,10 @@ class Format(ABC):
         The versions it can be written in; empty if it has none.
     tolerance : float
         Largest difference from the model, relative to the largest output where that exceeds 1.
+    quantizations : dict of str to float
+        The ways in which it can be made smaller, and the tolerance of each.
+    calibrated : tuple of str
+        Those of them that need calibration data.
     """
 
     name: ClassVar[str]
@@ -53,6 +59,8 @@ class Format(ABC):
     runs_with: ClassVar[tuple[str, ...]] = ()
     opsets: ClassVar[range] = range(0)
     tolerance: ClassVar[float] = 1e-4
+    quantizations: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    calibrated: ClassVar[tuple[str, ...]] = ()
 
     def check(self, *, runs: bool) -> None:
         """Raise ``NotInstalled`` if what writes it (and ``runs`` it) is missing; nothing is imported."""
@@ -132,6 +140,11 @@ def bounded(path: Path) -> None:
 def program(name: str) -> Path:
     """Return one of unifw's own programs that run files."""
     return Path(runners.__file__).with_name(name)
+
+
+def converter(name: str) -> Path:
+    """Return one of unifw's own programs that turn a file into another."""
+    return Path(converters.__file__).with_name(name)
 
 
 def formats() -> dict[str, Format]:
