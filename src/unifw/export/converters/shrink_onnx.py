@@ -39,10 +39,15 @@ def dynamic(source: str, target: str) -> None:
 def static(source: str, target: str, calibration: str) -> None:
     """Write weights and activations as int8."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    fused = f"{target}.fused"  # a norm that is part of its convolution is rounded once with it
+    quant_pre_process(source, fused, skip_symbolic_shape=True)
+    # uint8 by int8 saturates on processors without VNNI (up to 1.5 points of accuracy on the digits); uint8 by
+    # uint8 is exact on all.
     quantize_static(
-        source, target, Reader(calibration), quant_format=QuantFormat.QDQ, per_channel=True,
-        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        fused, target, Reader(calibration), quant_format=QuantFormat.QDQ, per_channel=True,
+        activation_type=QuantType.QUInt8, weight_type=QuantType.QUInt8,
     )  # fmt: skip
 
 
