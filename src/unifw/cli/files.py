@@ -179,7 +179,7 @@ def _table(name: str, values: Array, labels: Sequence[str]) -> Table:
     """Show the first rows of an output; of scores with labels the best class."""
     shown = Table("row", f"{name} {values.shape}", *(["label"] if labels else []))
     for number, row in enumerate(values[:SHOWN]):
-        text = np.array2string(row, precision=4, threshold=16, separator=", ")
+        text = np.array2string(row, 10**6, precision=4, suppress_small=True, threshold=16)
         best = int(row.argmax()) if row.size > 1 else int(row.item() > 0.5)
         shown.add_row(str(number), text, *([labels[best]] if labels else []))
     return shown

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from unifw.data import check_inputs
@@ -117,7 +118,8 @@ def judge_of(  # noqa: PLR0913 - what is written, and the options of its check
         given = {rows: baked.back(sample_inputs(baked.inner, rows)) for rows in sizes}
 
     def model(xs: Arrays) -> Arrays:
-        return baked.out_of(predict(baked.into(xs)))
+        with np.errstate(all="ignore"):  # what is not finite is told by the comparison
+            return baked.out_of(predict(baked.into(xs)))
 
     return Judge(model, given, tolerance, trial)
 
