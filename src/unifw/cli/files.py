@@ -1,4 +1,4 @@
-"""``unifw export``, ``unifw run`` and ``unifw verify``: files for other runtimes."""
+"""``unifw formats``, ``export``, ``run`` and ``verify``: files for other runtimes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from unifw.checkpoint import replacing
-from unifw.errors import DataError, FileError
+from unifw.errors import BackendError, DataError, FileError
 from unifw.export import formats
 from unifw.export.baking import labels_of
 from unifw.export.card import Card
-from unifw.export.format import chosen, format_of
+from unifw.export.format import Format, chosen, format_of
 from unifw.export.verify import checked, run_file
 from unifw.model import load
+from unifw.testing.deployed import deployed
 
 __all__ = ["commands"]
 
@@ -29,7 +30,13 @@ Command = Callable[[str, Any, str], argparse.ArgumentParser]
 
 
 def commands(command: Command) -> None:
-    """Add ``export``, ``run`` and ``verify``."""
+    """Add ``formats``, ``export``, ``run`` and ``verify``."""
+    listed = command(
+        "formats", _formats, "list the formats: what writes and runs them, what is here"
+    )
+    listed.add_argument(
+        "--markdown", choices=["en", "zh"], help="try all, print the page of the docs"
+    )
     written = command(
         "export", _export, "write a saved model for other runtimes, and check it there"
     )
@@ -63,6 +70,38 @@ def commands(command: Command) -> None:
     verified.add_argument("--against", required=True, metavar="MODEL.unifw")
     verified.add_argument("--tolerance", type=float, help="default the format's")
     verified.add_argument("--inputs", metavar="X.npy", help="default made-up numbers")
+
+
+# ------------------------------------------------------------------------ formats
+
+
+def _formats(options: argparse.Namespace) -> int:
+    if options.markdown:
+        print(deployed().markdown(options.markdown), end="")
+        return 0
+    rows = [_row(form) for form in formats().values()]
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return 0
+    shown = Table("format", "endings", "run by", "quantize", "status")
+    for row in rows:
+        told = row["problem"] or "ready"
+        cells = (", ".join(row["suffixes"]), row["run_by"], ", ".join(row["quantizations"]))
+        shown.add_row(row["format"], *cells, told)
+    Console().print(shown)
+    return 0
+
+
+def _row(form: Format) -> dict[str, Any]:
+    problem = ""
+    try:
+        form.check(runs=True)
+    except BackendError as err:
+        problem = str(err)
+    return {
+        "format": form.name, "title": form.title, "suffixes": list(form.suffixes), "run_by": form.run_by,
+        "quantizations": list(form.quantizations), "problem": problem,
+    }  # fmt: skip
 
 
 # ------------------------------------------------------------------------ export

@@ -33,6 +33,8 @@ class Format(ABC):
     ----------
     name : str
         What users write.
+    title, run_by : str
+        What it is and whose, and what runs its files.
     suffixes : tuple of str
         The endings of its files.
     runner : Path
@@ -49,9 +51,13 @@ class Format(ABC):
         The ways in which it can be made smaller, and the tolerance of each.
     calibrated : tuple of str
         Those of them that need calibration data.
+    has_card : bool
+        Whether names, shapes and origin lie in a card beside the file, as it has no room for them itself.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    run_by: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     runner: Path
     extra: ClassVar[str] = ""
@@ -61,6 +67,7 @@ class Format(ABC):
     tolerance: ClassVar[float] = 1e-4
     quantizations: ClassVar[Mapping[str, float]] = MappingProxyType({})
     calibrated: ClassVar[tuple[str, ...]] = ()
+    has_card: ClassVar[bool] = True
 
     def check(self, *, runs: bool) -> None:
         """Raise ``NotInstalled`` if what writes it (and ``runs`` it) is missing; nothing is imported."""
@@ -103,8 +110,10 @@ class Format(ABC):
         return (path,)
 
     def describe(self, content: Content, path: Path) -> tuple[Path, ...]:
-        """Write the card beside the files, and return all files; formats that hold it themselves write none."""
+        """Write the card beside the files, if the format has one, and return all files."""
         parts = self.parts(path)
+        if not self.has_card:
+            return parts
         card = content.card
         files = {part.name: digest(part) for part in parts}
         return (*parts, write_card(path, Card(card.inputs, card.outputs, card.metadata, files)))

@@ -23,6 +23,9 @@ class Onnx(Format):
     """Files that end in ``.onnx``."""
 
     name = "onnx"
+    title = "ONNX"
+    run_by = "ONNX Runtime"
+    has_card = False
     suffixes = (".onnx",)
     runner = program("run_onnx.py")
     extra = "onnx"
@@ -76,9 +79,6 @@ class Onnx(Format):
             ["-I", *map(str, (converter("shrink_onnx.py"), *arguments))],
             what=f"quantize={content.quantize!r}", fails=ExportError,
         )  # fmt: skip
-
-    def describe(self, content: Content, path: Path) -> tuple[Path, ...]:
-        return (path,)  # ONNX holds names, shapes and origin itself
 
     def inspect(self, path: Path) -> Card:
         bounded(path)
