@@ -1,4 +1,4 @@
-"""Files for ncnn: every layer, whole nets, windows of any geometry, and what is refused."""
+"""Files for ncnn: every layer, whole nets, generated layers, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 import unifw as uf
 from unifw import layers as L
-from unifw.errors import ExportError, FileError, SpecError, UnifwError, Unsupported
+from unifw.errors import ExportError, FileError, UnifwError, Unsupported
 from unifw.export.card import Card, digest, read_card, write_card
 from unifw.export.ncnn_file import FORMAT
 from unifw.testing.cases import LAYERS
 from unifw.testing.files import judge_format
+from unifw.testing.generated import cases
 from unifw.testing.zoo import ZOO
 
 
@@ -66,28 +67,17 @@ def stretched() -> tuple[uf.Graph, tuple[np.ndarray]]:
     return uf.Graph([x, y], L.Flatten()(joined)), (*rows(12), *rows(8))
 
 
-def geometries() -> dict[str, tuple[uf.Graph, tuple[np.ndarray]]]:
-    """Windows of any size, stride, dilation and padding, drawn once for all."""
-    found: dict[str, Any] = {}
-    random = np.random.RandomState(0)
+def generated() -> dict[str, Any]:
+    """Layers with arguments that nobody thought of, drawn once for all."""
+    drawn: dict[str, Any] = {}
 
-    def draw(low: int, high: int) -> tuple[int, int]:
-        return tuple(random.randint(low, high, 2).tolist())
+    @settings(deadline=None, max_examples=150, database=None, derandomize=True)
+    @given(cases())
+    def collect(case: Any) -> None:
+        drawn.setdefault(case.name, case)
 
-    while len(found) < 80:
-        kind = (L.Conv2D, L.ConvTranspose2D, L.MaxPool2D, L.AvgPool2D)[len(found) % 4]
-        paddings = ("same", "valid", (draw(0, 4), draw(0, 4)))
-        padding = paddings[random.randint(3)]
-        try:
-            if kind in (L.Conv2D, L.ConvTranspose2D):
-                layer = kind(4, draw(1, 4), draw(1, 4), padding, draw(1, 4), groups=2)
-            else:
-                layer = kind(draw(1, 4), draw(1, 4), padding, ceil_mode=bool(random.randint(2)))
-            net, x = chain(layer, shape=(2, *draw(1, 10)))
-        except SpecError:  # padding beyond a pool's window, or a window beyond the input
-            continue
-        found[f"geometry-{len(found)}"] = (net, x)
-    return found
+    collect()
+    return {f"{place}": (case.graph, case.inputs()) for place, case in enumerate(drawn.values())}
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +97,9 @@ def test_every_layer_and_architecture_is_written_right(found: Any, name: str) ->
     assert found[name] <= 1e-5
 
 
-def test_windows_of_any_geometry_are_those_of_ncnn(tmp_path: Path) -> None:
-    told = judge_format(FORMAT, geometries(), tmp_path)
+def test_generated_layers_are_written_right(tmp_path: Path) -> None:
+    told = judge_format(FORMAT, generated(), tmp_path)
+    assert len(told) > 100
     assert {name: off for name, off in told.items() if isinstance(off, str) or off > 1e-5} == {}
 
 

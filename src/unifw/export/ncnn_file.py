@@ -10,8 +10,9 @@ from unifw.errors import FileError
 from unifw.export.card import Card
 from unifw.export.content import Content
 from unifw.export.format import Format, program
-from unifw.export.ncnn_functional import NcnnFunctional, Value
+from unifw.export.ncnn_functional import NcnnFunctional
 from unifw.export.ncnn_rules import rules
+from unifw.export.ncnn_value import Value
 from unifw.export.ncnn_writer import AXES, MAGIC, Writer, canonical
 from unifw.spec.graph import Graph
 

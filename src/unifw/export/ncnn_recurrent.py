@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unifw.export.ncnn_functional import NcnnFunctional, Value, by_formula
+from unifw.export.ncnn_functional import NcnnFunctional, by_formula
+from unifw.export.ncnn_value import Value
 from unifw.formulas.table import formulas
 from unifw.spec.graph import Placed
 

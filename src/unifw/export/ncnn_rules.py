@@ -12,8 +12,9 @@ import numpy as np
 
 from unifw.backends.separable import stages
 from unifw.export.evaluation import evaluation
-from unifw.export.ncnn_functional import NcnnFunctional, Value, by_formula
+from unifw.export.ncnn_functional import NcnnFunctional, by_formula
 from unifw.export.ncnn_recurrent import gru, lstm, simple_rnn
+from unifw.export.ncnn_value import Value
 from unifw.export.ncnn_windows import adaptive, avg_pool, conv, conv_transpose, max_pool
 from unifw.rules import Rules
 from unifw.spec import layers as L

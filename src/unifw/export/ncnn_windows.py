@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from unifw.export.ncnn_functional import NcnnFunctional, Value
+from unifw.export.ncnn_functional import NcnnFunctional
+from unifw.export.ncnn_value import Value
 from unifw.spec.graph import Placed
 
 __all__ = ["adaptive", "avg_pool", "conv", "conv_transpose", "max_pool"]
