@@ -98,6 +98,16 @@ def test_the_reader_needs_no_unifw(model: uf.Model, tmp_path: Path) -> None:
     np.testing.assert_allclose(y, model.predict(x), rtol=0, atol=1e-5)
 
 
+def test_the_reader_tells_of_inputs_that_do_not_fit(tmp_path: Path) -> None:
+    numbers = uf.Input(3, "int", name="input")
+    net = uf.Graph(numbers, L.Flatten()(L.Embedding(5, 2)(numbers)))
+    runtime = Runtime(uf.Model(net).export(tmp_path / "net.npz", verify=False).path)
+    assert runtime.predict({"input": [[0, 4, 1]]})[0].shape == (1, 6)
+    for wrong in ([[0, 4]], [0, 4, 1], [[0, -1, 1]]):
+        with pytest.raises(ValueError, match=r"'input' must have shape \('n', 3\), and no index"):
+            runtime.predict({"input": wrong})
+
+
 def test_the_same_model_gives_the_same_bytes(model: uf.Model, tmp_path: Path) -> None:
     first = model.export(tmp_path / "a.npz", verify=False)
     assert first.sha256 == model.export(tmp_path / "b.npz", verify=False).sha256

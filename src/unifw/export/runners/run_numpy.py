@@ -108,20 +108,22 @@ class Runtime:
 
     def _said(self, word: str, operands: Any, arguments: Any, values: Any) -> Any:
         found = [np.float32(*x) if isinstance(x, list) else values[x] for x in operands]
-        made = np.asarray(WORDS[word](*found, *arguments))
+        with np.errstate(all="ignore"):
+            made = np.asarray(WORDS[word](*found, *arguments))
         return made.astype(np.float32) if made.dtype == np.float64 else made
 
     def predict(self, arrays: dict[str, Any]) -> list[Any]:
         """Return the outputs for arrays by name, the batch first."""
         values = dict(self._known)
-        for place, (name, _, kind) in enumerate(self.inputs):
+        for place, (name, shape, kind) in enumerate(self.inputs):
             values[place] = np.asarray(arrays[name], np.int64 if kind == "int" else np.float32)
-        with np.errstate(all="ignore"):
-            for place, word, operands, arguments in self._program:
-                values[place] = self._said(word, operands, arguments, values)
-                for x in operands:  # the memory of what is needed no more
-                    if isinstance(x, int) and self._last[x] == place and x not in self._places:
-                        values.pop(x, None)
+            if values[place].shape[1:] != shape or (kind == "int" and (values[place] < 0).any()):
+                raise ValueError(f"{name!r} must have shape {('n', *shape)}, and no index below 0")
+        for place, word, operands, arguments in self._program:
+            values[place] = self._said(word, operands, arguments, values)
+            for x in operands:  # the memory of what is needed no more
+                if isinstance(x, int) and self._last[x] == place and x not in self._places:
+                    values.pop(x, None)
         return [values[place] for place in self._places]
 
 
