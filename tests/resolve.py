@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 if sys.version_info >= (3, 11):
     import tomllib
 
-EVERYWHERE = {"onnx", "onnxruntime", "scikit-learn", "matplotlib", "paddlepaddle"}
+EVERYWHERE = {"ncnn", "onnx", "onnxruntime", "scikit-learn", "matplotlib", "paddlepaddle"}
 WANTED = {
     "3.10": EVERYWHERE | {"mindspore", "megengine"},
     "3.11": EVERYWHERE | {"mindspore"},
