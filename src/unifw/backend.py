@@ -14,6 +14,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -303,6 +304,15 @@ def _measure(meters: list[list[Meter]], outs: Sequence[Array], ys: Sequence[Arra
             single.update(out, y)
 
 
+@cache
+def _version(distribution: str) -> str:
+    """Return what is installed; reading it takes milliseconds, and every session asks.
+
+    What is missing raises, which is not kept: it may be installed while this process runs.
+    """
+    return importlib.metadata.version(distribution)
+
+
 class Backend(ABC):
     """One framework, as unifw knows it before importing it.
 
@@ -346,7 +356,7 @@ class Backend(ABC):
         """Its installed version, read off metadata without importing it; ``None`` if missing."""
         for distribution in self.distributions:
             try:
-                return importlib.metadata.version(distribution)
+                return _version(distribution)
             except importlib.metadata.PackageNotFoundError:
                 continue
         return None
