@@ -10,8 +10,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import unifw
-from unifw.export.onnx_rules import rules
+from unifw.export.onnx_rules import rules as onnx_rules
 from unifw.export.onnx_writer import Writer
+from unifw.rules import Rules
 from unifw.spec.graph import Graph
 
 __all__ = ["model"]
@@ -21,9 +22,17 @@ BATCH = "N"
 
 
 def model(
-    graph: Graph, weights: Mapping[str, Array], *, metadata: Mapping[str, str], opset: int
+    graph: Graph,
+    weights: Mapping[str, Array],
+    *,
+    metadata: Mapping[str, str],
+    opset: int,
+    rules: Rules = onnx_rules,
 ) -> onnx.ModelProto:
-    """Return a net with its weights as an ONNX model; its batch axis ``N`` is free."""
+    """Return a net with its weights as an ONNX model; its batch axis ``N`` is free.
+
+    ``rules`` are those of another format that is made from ONNX.
+    """
     writer = Writer(weights, opset)
     values = {node.name: node.name for node in graph.inputs}
     for placed in graph:
