@@ -29,12 +29,15 @@ class Content:
         What the file says of its origin.
     opset : int
         Version of the ONNX operators, where the format has them.
+    quantize : str, optional
+        How the file is made smaller, of ``Format.quantizations``; ``None``, the default: not at all.
     """
 
     graph: Graph
     weights: Mapping[str, npt.NDArray[Any]]
     metadata: Mapping[str, str] = field(default_factory=dict)
     opset: int = 17
+    quantize: str | None = None
 
     @property
     def floats(self) -> dict[str, npt.NDArray[np.float32]]:

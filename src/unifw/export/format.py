@@ -41,6 +41,8 @@ class Format(ABC):
         The modules that write, and that run its files.
     opsets : range
         The versions it can be written in; empty if it has none.
+    quantizations : tuple of str
+        How its files can be made smaller; see ``Content.quantize``.
     tolerance : float
         Largest difference from the model, relative to the largest output where that exceeds 1.
     """
@@ -52,6 +54,7 @@ class Format(ABC):
     writes_with: ClassVar[tuple[str, ...]] = ()
     runs_with: ClassVar[tuple[str, ...]] = ()
     opsets: ClassVar[range] = range(0)
+    quantizations: ClassVar[tuple[str, ...]] = ()
     tolerance: ClassVar[float] = 1e-4
 
     def check(self, *, runs: bool) -> None:
@@ -94,10 +97,14 @@ class Format(ABC):
         """Return the files that make up the export whose main file is ``path``, but for its card."""
         return (path,)
 
+    def card(self, content: Content) -> Card:
+        """Return what goes into the card, but for the digests of files: the names are those in the file."""
+        return content.card
+
     def describe(self, content: Content, path: Path) -> tuple[Path, ...]:
         """Write the card beside the files, and return all files; formats that hold it themselves write none."""
         parts = self.parts(path)
-        card = content.card
+        card = self.card(content)
         files = {part.name: digest(part) for part in parts}
         return (*parts, write_card(path, Card(card.inputs, card.outputs, card.metadata, files)))
 

@@ -6,6 +6,8 @@ import functools
 import math
 from typing import Any
 
+import numpy as np
+
 from unifw.export.mnn_recurrent import recurrent
 from unifw.export.onnx_functional import OnnxFunctional, Value, by_formula
 from unifw.export.onnx_rules import rules as onnx
@@ -62,6 +64,24 @@ def pool_3d(w: Writer, placed: Placed, inputs: list[str]) -> str:
     y = w.op("Reshape", y, w.whole((-1, *out)))
     share = layer.share(placed.in_shape[1:]) if is_mean else None
     return y if share is None else w.op("Mul", y, w.constant("share", share[None, None]))
+
+
+@rules(L.GlobalAvgPool, L.GlobalMaxPool)
+def global_pool(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    # That of volumes crashes now and then.
+    if len(placed.in_shape) == 4:
+        channels, *first, last = placed.in_shape
+        inputs = [w.op("Reshape", *inputs, w.whole((-1, channels, math.prod(first), last)))]
+    return onnx.find(placed.layer)(w, placed, inputs)
+
+
+@rules(L.RMSNorm)
+def rms_norm(w: Writer, placed: Placed, inputs: list[str]) -> str:
+    y = by_formula(formulas.find(placed.layer))(w, placed, inputs)
+    if placed.layer.affine:
+        return y
+    # Its converter takes whatever is multiplied next for the weights, and reads beyond its end.
+    return w.op("Mul", y, w.constant("ones", np.ones(placed.in_shape[-placed.layer.axes :])))
 
 
 rules(L.LSTM)(recurrent("LSTM", 3))

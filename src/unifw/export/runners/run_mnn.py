@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import MNN
 import numpy as np
-from MNN import expr
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let nothing that is written in C reach the standard output."""
+    c = ctypes.CDLL("ucrtbase" if os.name == "nt" else None)
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        c.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+with _silence():  # it tells what the processor can do (3.6)
+    import MNN
+    from MNN import expr
 
 
 class Runtime:
