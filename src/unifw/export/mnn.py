@@ -18,6 +18,7 @@ from unifw.export.card import Card
 from unifw.export.content import Content
 from unifw.export.format import Format, program
 from unifw.process import run_python
+from unifw.rules import Reason
 from unifw.spec.graph import Graph
 
 __all__ = ["FORMAT", "Mnn"]
@@ -31,6 +32,7 @@ QUANTIZED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "fp16": ("--fp16",),
     }
 )
+AXES = 9
 # The number that the converter gives each file, made up anew each time; it stands near the beginning.
 NUMBER = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -49,7 +51,7 @@ class Mnn(Format):
     def gaps(self, graph: Graph) -> list[str]:
         from unifw.export.mnn_rules import rules
 
-        return rules.gaps(graph.labelled)
+        return [*rules.gaps(graph.labelled), *_too_many_axes(graph)]
 
     def write(self, content: Content, path: Path) -> dict[str, Any]:
         """Write ONNX and convert it, in a process of its own: the converter may crash.
@@ -79,6 +81,17 @@ class Mnn(Format):
             for port in content.card.outputs
         )
         return dataclasses.replace(content.card, outputs=outputs)
+
+
+def _too_many_axes(graph: Graph) -> list[str]:
+    shapes = {f"input {node.name!r}": node.shape for node in graph.inputs}
+    shapes |= {label: p.out_shape for label, p in zip(graph.labelled, graph, strict=True)}
+    return [
+        f"{label}: {Reason.FRAMEWORK.value}: MNN 3.6 knows {AXES} axes at most, the batch among them, and this "
+        f"has {len(shape) + 1}"
+        for label, shape in shapes.items()
+        if len(shape) >= AXES
+    ]
 
 
 def _convert(source: Path, target: Path, options: tuple[str, ...]) -> None:

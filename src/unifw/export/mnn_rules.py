@@ -72,7 +72,8 @@ def global_pool(w: Writer, placed: Placed, inputs: list[str]) -> str:
     if len(placed.in_shape) == 4:
         channels, *first, last = placed.in_shape
         inputs = [w.op("Reshape", *inputs, w.whole((-1, channels, math.prod(first), last)))]
-    return onnx.find(placed.layer)(w, placed, inputs)
+    y: str = onnx.find(placed.layer)(w, placed, inputs)
+    return y
 
 
 @rules(L.RMSNorm)

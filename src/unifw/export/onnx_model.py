@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 BATCH = "N"
 
 
-def model(
+def model(  # noqa: PLR0913 - a net, its weights and what the file says; the rest has defaults
     graph: Graph,
     weights: Mapping[str, Array],
     *,

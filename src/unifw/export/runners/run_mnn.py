@@ -34,6 +34,9 @@ with _silence():  # it tells what the processor can do (3.6)
     from MNN import expr
 
 
+KINDS = {"float": np.float32, "int": np.int64}
+
+
 class Runtime:
     """See ``drive.py``."""
 
@@ -44,6 +47,7 @@ class Runtime:
             card = json.load(file)
         self.inputs = [(put["name"], tuple(put["shape"]), put["dtype"]) for put in card["inputs"]]
         self.outputs = [put["name"] for put in card["outputs"]]
+        self._kinds = [KINDS[put["dtype"]] for put in card["outputs"]]
         names = [name for name, _, _ in self.inputs]
         self._net = MNN.nn.load_module_from_file(
             path, names, self.outputs, precision_mode=expr.PrecisionMode.High, thread_num=1
@@ -55,7 +59,7 @@ class Runtime:
         found = self._net.onForward(given)
         if len(found) != len(self.outputs):  # how it says that it failed
             raise RuntimeError("MNN does not compute the outputs")
-        return [np.array(out.read(), copy=True) for out in found]
+        return [np.array(out.read(), kind) for out, kind in zip(found, self._kinds, strict=True)]
 
 
 def _value(array: Any, kind: str) -> Any:
