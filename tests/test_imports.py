@@ -40,7 +40,7 @@ LAYERS = (
     ("checkpoint", "progress"),
     ("export", "isolate"),
     ("runtime",),
-    ("model",),
+    ("callbacks", "model"),
     ("parity",),
     ("demo",),
     ("testing", "cli"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 from unifw import (
+    callbacks,
     constraints,
     errors,
     initializers,
@@ -31,6 +32,7 @@ __all__ = [
     "Sequential",
     "__version__",
     "backends",
+    "callbacks",
     "constraints",
     "errors",
     "initializers",

@@ -14,6 +14,7 @@ from typing_extensions import Self
 import unifw
 from unifw import checkpoint, registry
 from unifw.backend import Epoch, Options, Plan, Session
+from unifw.callbacks import Callback, check_callbacks
 from unifw.data import Data, check_inputs, check_training, class_weighted, split
 from unifw.errors import DataError, SpecError
 from unifw.isolate.place import open_session
@@ -36,7 +37,7 @@ from unifw.spec.schedules import Plateau
 from unifw.weights import Arrays, check_state, check_weights, initial
 
 if TYPE_CHECKING:
-    from unifw.export import ExportReport
+    from unifw.export import ExportReport, Verified
 
 __all__ = ["Model", "load"]
 
@@ -190,6 +191,7 @@ class Model:
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
+        callbacks: Sequence[Callback] = (),
         verbose: int = 1,
     ) -> History:
         """Train; called again, it continues where it stopped.
@@ -212,6 +214,8 @@ class Model:
             What each sample weighs in the loss.
         class_weight : dict of int to float, optional
             What each class weighs in the loss; multiplies ``sample_weight``.
+        callbacks : sequence of Callback, optional
+            What is called between epochs: see ``unifw.callbacks``.
         verbose : {0, 1, 2}
             0 shows nothing, 1 (default) a bar on a terminal, 2 a line per epoch anywhere.
 
@@ -239,17 +243,7 @@ class Model:
             shape = self._net.out_shapes[0]
             weighted = class_weighted(data, class_weight, self._options.losses, shape)
             data = weighted.cast(self._options.dtype)
-        if validation_data is not None and validation_split is not None:
-            message = "give validation_data or validation_split, not both"
-            raise SpecError(message)
-        held_out = None
-        if validation_split is not None:
-            data, held_out = split(data, check.number("validation_split", validation_split))
-        elif validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-                message = "validation_data must be (x, y) or (x, y, sample_weight)"
-                raise DataError(message)
-            held_out = self._training_data(*validation_data)
+        data, held_out = self._held_out(data, validation_data, validation_split)
         plan = Plan(
             first=self._epoch,
             last=self._epoch + check.count("epochs", epochs, least=0),
@@ -258,16 +252,39 @@ class Model:
             metrics=tuple(zip(self._metrics, self._probabilities, strict=True)),
         )
         self._check_monitor(held_out is not None)
+        called = check_callbacks(callbacks)
+        for callback in called:
+            callback.on_train_begin(self)
         with display(verbose) as shown:
             for epoch in self._session.fit(data, plan, shown.step):
+                for callback in called:
+                    callback.on_epoch_trained(self, epoch.number)
                 logs = self._logs(epoch)
                 if held_out is not None:
                     judged = self._evaluate(held_out, plan.batch_size)
                     logs |= {f"val_{name}": value for name, value in judged.items()}
                 self._remember(logs)
                 self._follow(logs)
+                for callback in called:
+                    callback.on_epoch_end(self, epoch.number, logs)
                 shown.epoch(self._epoch, plan.last, logs)
         return self._history
+
+    def _held_out(
+        self, data: Data, validation_data: Sequence[Any] | None, validation_split: float | None
+    ) -> tuple[Data, Data | None]:
+        """Return what to train on, and what to validate on."""
+        if validation_data is not None and validation_split is not None:
+            message = "give validation_data or validation_split, not both"
+            raise SpecError(message)
+        if validation_split is not None:
+            return split(data, check.number("validation_split", validation_split))
+        if validation_data is not None:
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                message = "validation_data must be (x, y) or (x, y, sample_weight)"
+                raise DataError(message)
+            return data, self._training_data(*validation_data)
+        return data, None
 
     def _remember(self, logs: Mapping[str, float]) -> None:
         for name, value in logs.items():
@@ -507,7 +524,9 @@ class Model:
         format : str, optional
             Name of the format, whatever the ending.
         **options
-            ``verify``, ``tolerance``, ``batch_sizes``, ``inputs``, ``opset``: see ``unifw.export.export``.
+            ``verify``, ``tolerance``, ``batch_sizes``, ``inputs``, ``opset``; ``quantize``, ``calibration``,
+            ``evaluate``, ``max_drop``; ``normalize``, ``layout``, ``activation``, ``labels``: see
+            ``unifw.export.export``.
 
         Raises
         ------
@@ -522,6 +541,37 @@ class Model:
             path,
             predict=self._session.forward,
             metadata=self._provenance(),
+            format=format,
+            **options,
+        )
+
+    def verify(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 - the word that users know
+        **options: Any,
+    ) -> Verified:
+        """Compare a file that was exported some time with this model, as ``export`` does it.
+
+        Parameters
+        ----------
+        path, format
+            As for ``export``.
+        **options
+            ``tolerance``, ``batch_sizes``, ``inputs``: see ``unifw.export.verify_file``.
+
+        Raises
+        ------
+        ExportMismatch
+            If the file computes other numbers than the model.
+        """
+        from unifw.export import verify_file
+
+        return verify_file(
+            path,
+            self._net,
+            self.weights,
+            predict=self._session.forward,
             format=format,
             **options,
         )

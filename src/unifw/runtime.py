@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unifw.data import check_inputs
 from unifw.errors import ExportError, FileError
+from unifw.export.baking import labels_of
 from unifw.export.card import Card
 from unifw.export.format import Format, chosen
 from unifw.export.runners.drive import runtime_of
-from unifw.export.verify import try_file
+from unifw.export.verify import checked, try_file
 from unifw.process import noting_changes
 from unifw.spec import check
-from unifw.spec.graph import Graph, Input
 
 __all__ = ["Loaded", "load"]
 
@@ -35,6 +34,8 @@ class Loaded:
         What runs it, with version.
     inputs, outputs : tuple of Port
         Names, shapes without the batch, and ``"float"`` or ``"int"``.
+    labels : dict of str to list of str
+        The names of the classes, for each output that has some.
     metadata : dict of str to str
         Where it comes from.
     """
@@ -42,9 +43,8 @@ class Loaded:
     def __init__(self, path: Path, form: Format, card: Card, native: Any) -> None:
         self.path, self.format, self.runtime = os.fspath(path), form.name, native.about
         self.inputs, self.outputs, self.metadata = card.inputs, card.outputs, dict(card.metadata)
-        self._native = native
-        nodes = [Input(port.shape, port.dtype, name=port.name) for port in card.inputs]
-        self._takes = Graph(nodes, nodes)
+        self.labels = labels_of(card.metadata)
+        self._native, self._card = native, card
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Any:
         """Return the outputs, in the order of the rows.
@@ -68,10 +68,7 @@ class Loaded:
         ExportError
             If the runtime fails.
         """
-        arrays = [
-            np.ascontiguousarray(array, np.int64 if port.dtype == "int" else np.float32)
-            for port, array in zip(self.inputs, check_inputs(self._takes, x), strict=True)
-        ]
+        arrays = checked(self._card, x)
         size = check.count("batch_size", batch_size)
         rows = range(0, len(arrays[0]), size)
         columns = zip(*(self._run([a[at : at + size] for a in arrays]) for at in rows), strict=True)
@@ -92,7 +89,7 @@ class Loaded:
 
 def load(
     path: str | os.PathLike[str],
-    format: str | None = None,
+    format: str | None = None,  # noqa: A002 - the word that users know
     *,
     trusted: bool = False,
 ) -> Loaded:

@@ -29,8 +29,10 @@ class Content:
         What the file says of its origin.
     opset : int
         Version of the ONNX operators, where the format has them.
-    quantize : str, optional
-        How the file is made smaller, of ``Format.quantizations``; ``None``, the default: not at all.
+    quantize : str or None
+        How to make it smaller: one of the format's ``quantizations``.
+    calibration : tuple of ndarray
+        Inputs to measure the range of activations on, where that needs them.
     """
 
     graph: Graph
@@ -38,6 +40,7 @@ class Content:
     metadata: Mapping[str, str] = field(default_factory=dict)
     opset: int = 17
     quantize: str | None = None
+    calibration: tuple[npt.NDArray[Any], ...] = ()
 
     @property
     def floats(self) -> dict[str, npt.NDArray[np.float32]]:

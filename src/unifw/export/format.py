@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from unifw.errors import FileError, NotInstalled, UnknownName
-from unifw.export import runners
+from unifw.export import converters, runners
 from unifw.export.card import Card, card_path, digest, read_card, write_card
 from unifw.export.content import Content
 from unifw.registry import found
@@ -31,6 +33,8 @@ class Format(ABC):
     ----------
     name : str
         What users write.
+    title, run_by : str
+        What it is and whose, and what runs its files.
     suffixes : tuple of str
         The endings of its files.
     runner : Path
@@ -41,21 +45,29 @@ class Format(ABC):
         The modules that write, and that run its files.
     opsets : range
         The versions it can be written in; empty if it has none.
-    quantizations : tuple of str
-        How its files can be made smaller; see ``Content.quantize``.
     tolerance : float
         Largest difference from the model, relative to the largest output where that exceeds 1.
+    quantizations : dict of str to float
+        The ways in which it can be made smaller, and the tolerance of each.
+    calibrated : tuple of str
+        Those of them that need calibration data.
+    has_card : bool
+        Whether names, shapes and origin lie in a card beside the file, as it has no room for them itself.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    run_by: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     runner: Path
     extra: ClassVar[str] = ""
     writes_with: ClassVar[tuple[str, ...]] = ()
     runs_with: ClassVar[tuple[str, ...]] = ()
     opsets: ClassVar[range] = range(0)
-    quantizations: ClassVar[tuple[str, ...]] = ()
     tolerance: ClassVar[float] = 1e-4
+    quantizations: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    calibrated: ClassVar[tuple[str, ...]] = ()
+    has_card: ClassVar[bool] = True
 
     def check(self, *, runs: bool) -> None:
         """Raise ``NotInstalled`` if what writes it (and ``runs`` it) is missing; nothing is imported."""
@@ -102,8 +114,10 @@ class Format(ABC):
         return content.card
 
     def describe(self, content: Content, path: Path) -> tuple[Path, ...]:
-        """Write the card beside the files, and return all files; formats that hold it themselves write none."""
+        """Write the card beside the files, if the format has one, and return all files."""
         parts = self.parts(path)
+        if not self.has_card:
+            return parts
         card = self.card(content)
         files = {part.name: digest(part) for part in parts}
         return (*parts, write_card(path, Card(card.inputs, card.outputs, card.metadata, files)))
@@ -139,6 +153,11 @@ def bounded(path: Path) -> None:
 def program(name: str) -> Path:
     """Return one of unifw's own programs that run files."""
     return Path(runners.__file__).with_name(name)
+
+
+def converter(name: str) -> Path:
+    """Return one of unifw's own programs that turn a file into another."""
+    return Path(converters.__file__).with_name(name)
 
 
 def formats() -> dict[str, Format]:

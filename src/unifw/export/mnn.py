@@ -13,17 +13,16 @@ from types import MappingProxyType
 from typing import Any
 
 from unifw.errors import ExportError
-from unifw.export import converters
 from unifw.export.card import Card
 from unifw.export.content import Content
-from unifw.export.format import Format, program
+from unifw.export.format import Format, converter, program
 from unifw.process import run_python
 from unifw.rules import Reason
 from unifw.spec.graph import Graph
 
 __all__ = ["FORMAT", "Mnn"]
 
-CONVERTER = Path(converters.__file__).with_name("convert_mnn.py")
+CONVERTER = converter("convert_mnn.py")
 # What the converter is told. Asymmetric costs fewer bytes, and errs less with 4 bits; its help says that old
 # versions of MNN do not run it.
 QUANTIZED: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -42,12 +41,14 @@ class Mnn(Format):
     """Files that end in ``.mnn``, each with its card beside it."""
 
     name = "mnn"
+    title = "MNN"
+    run_by = "MNN"
     suffixes = (".mnn",)
     runner = program("run_mnn.py")
     extra = "mnn"
     writes_with = ("onnx", "MNN")
     runs_with = ("MNN",)
-    quantizations = tuple(QUANTIZED)
+    quantizations = MappingProxyType({"fp16": 1e-2, "weights-int8": 0.1, "weights-int4": 0.5})
 
     def gaps(self, graph: Graph) -> list[str]:
         from unifw.export.mnn_rules import rules
@@ -72,7 +73,7 @@ class Mnn(Format):
             source = Path(folder, "net.onnx")
             source.write_bytes(built.SerializeToString(deterministic=True))
             _convert(source, path, QUANTIZED.get(content.quantize or "", ()))
-        return {} if content.quantize is None else {"quantize": content.quantize}
+        return {}
 
     def card(self, content: Content) -> Card:
         # An input that is an output as well cannot have its name twice.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from unifw.errors import ExportError, FileError
 from unifw.export.card import Card, Port
 from unifw.export.content import Content
-from unifw.export.format import Format, bounded, program
+from unifw.export.format import Format, bounded, converter, program
+from unifw.process import run_python
 from unifw.spec.graph import Graph
 
 __all__ = ["FORMAT", "Onnx"]
@@ -19,12 +23,17 @@ class Onnx(Format):
     """Files that end in ``.onnx``."""
 
     name = "onnx"
+    title = "ONNX"
+    run_by = "ONNX Runtime"
+    has_card = False
     suffixes = (".onnx",)
     runner = program("run_onnx.py")
     extra = "onnx"
     writes_with = ("onnx",)
     runs_with = ("onnxruntime",)
     opsets = range(13, 21)
+    quantizations = MappingProxyType({"fp16": 1e-2, "dynamic": 0.1, "static": 0.1})
+    calibrated = ("static",)
 
     def gaps(self, graph: Graph) -> list[str]:
         from unifw.export.onnx_rules import rules
@@ -52,10 +61,24 @@ class Onnx(Format):
             message = f"onnx.checker refuses the file: {err}"
             raise ExportError(message) from err
         path.write_bytes(built.SerializeToString(deterministic=True))
+        if content.quantize is not None:
+            self._shrink(content, path)
         return {"opset": content.opset, "nodes": len(built.graph.node)}
 
-    def describe(self, content: Content, path: Path) -> tuple[Path, ...]:
-        return (path,)  # ONNX holds names, shapes and origin itself
+    def _shrink(self, content: Content, path: Path) -> None:
+        """Make the file smaller, by ONNX Runtime's own tools, in a process of its own."""
+        whole, calibration = (path.with_name(name) for name in ("whole.onnx", "calibration.npz"))
+        path.replace(whole)
+        arguments = [content.quantize, whole, path]
+        if content.calibration:
+            names = [node.name for node in content.graph.inputs]
+            arrays = dict(zip(names, content.calibration, strict=True))
+            np.savez(calibration, **arrays)  # type: ignore[arg-type]  # array names
+            arguments.append(calibration)
+        run_python(
+            ["-I", *map(str, (converter("shrink_onnx.py"), *arguments))],
+            what=f"quantize={content.quantize!r}", fails=ExportError,
+        )  # fmt: skip
 
     def inspect(self, path: Path) -> Card:
         bounded(path)

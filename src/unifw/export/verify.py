@@ -10,15 +10,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unifw.data import index_limit
+from unifw.data import check_inputs, index_limit
 from unifw.errors import DataError, ExportError, ExportMismatch
+from unifw.export.card import Card
 from unifw.export.format import Format, program
 from unifw.export.report import Difference
 from unifw.process import run_python
-from unifw.spec.graph import Graph
+from unifw.spec.graph import Graph, Input
 from unifw.spec.initializers import random_state
 
-__all__ = ["Predict", "compare", "drive", "given_inputs", "run_file", "sample_inputs", "try_file"]
+__all__ = [
+    "Predict",
+    "checked",
+    "compare",
+    "drive",
+    "given_inputs",
+    "run_file",
+    "sample_inputs",
+    "try_file",
+    "typed",
+]
 
 Array = npt.NDArray[Any]
 Arrays = tuple[Array, ...]
@@ -54,11 +65,27 @@ def given_inputs(graph: Graph, arrays: Arrays, batch_sizes: Sequence[int]) -> di
     if len(arrays[0]) < most:
         message = f"inputs has {len(arrays[0])} rows; the largest of batch_sizes needs {most}"
         raise DataError(message)
+    whole = typed(graph, arrays)
+    return {rows: tuple(x[:rows] for x in whole) for rows in batch_sizes}
+
+
+def typed(graph: Graph, arrays: Arrays) -> Arrays:
+    """Return inputs in the types that files take: float32 and int64."""
     kinds = [np.int64 if node.dtype == "int" else np.float32 for node in graph.inputs]
-    return {
-        rows: tuple(x[:rows].astype(kind) for x, kind in zip(arrays, kinds, strict=True))
-        for rows in batch_sizes
-    }
+    return tuple(np.ascontiguousarray(x, kind) for x, kind in zip(arrays, kinds, strict=True))
+
+
+def checked(card: Card, x: Any) -> Arrays:
+    """Return one array per input of a file, in the types that it takes.
+
+    Raises
+    ------
+    DataError
+        If they do not fit its inputs.
+    """
+    nodes = [Input(port.shape, port.dtype, name=port.name) for port in card.inputs]
+    graph = Graph(nodes, nodes)
+    return typed(graph, check_inputs(graph, x))
 
 
 def compare(

@@ -234,7 +234,7 @@ class Graph:
             if node.owner in chosen
         }
         nodes = [(n.name, marked.get(n.owner, n.layer), n.sources, n.owner) for n in self.nodes]
-        return _connected(self.inputs, [Node(*node) for node in nodes], self.outputs, self.name)
+        return connected(self.inputs, [Node(*node) for node in nodes], self.outputs, self.name)
 
     def to_json(self) -> str:
         """Return the net as JSON text; ``uf.Graph.from_json`` reads it back."""
@@ -481,10 +481,10 @@ def _rebuild(data: dict[str, Any]) -> Graph:
     for node in data["nodes"]:
         layer, owner = decode(node["layer"], catalogue), node.get("weights_of", node["name"])
         nodes.append(Node(node["name"], layer, tuple(node["sources"]), owner))
-    return _connected(inputs, nodes, data["outputs"], str(data["name"]))
+    return connected(inputs, nodes, data["outputs"], str(data["name"]))
 
 
-def _connected(
+def connected(
     inputs: Sequence[InputNode], nodes: Sequence[Node], outputs: Sequence[str], name: str
 ) -> Graph:
     """Lay a net out anew through the symbols, so that nothing unchecked comes in."""

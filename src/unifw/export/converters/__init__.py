@@ -1,4 +1,1 @@
-"""Programs that turn one kind of file into another, each in a process of its own, which may crash.
-
-They import nothing of unifw.
-"""
+"""Programs that turn one file into another by a library that may crash, each in a process of its own."""
