@@ -207,6 +207,7 @@ def test_wrong_options_are_refused(
 def test_layers_without_a_rule_are_refused(
     model: uf.Model, tmp_path: Any, monkeypatch: Any
 ) -> None:
+    import unifw.export.mnn_rules  # noqa: F401 - takes over what is deleted here, and must have
     from unifw.export.onnx_rules import rules
 
     monkeypatch.delitem(rules._builders, L.BatchNorm)

@@ -225,6 +225,7 @@ def test_wrong_commands_are_told_and_leave_nothing(
 
 
 def test_check_export_comes_before_training(monkeypatch: Any) -> None:
+    import unifw.export.mnn_rules  # noqa: F401 - takes over what is deleted here, and must have
     from unifw.export.onnx_rules import rules
 
     model = uf.Model(uf.Sequential([L.Dense(2), L.Tanh()], input_shape=3), loss="cross_entropy")

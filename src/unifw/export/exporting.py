@@ -122,7 +122,7 @@ def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest ha
         formats have none.
     quantize : str, optional
         How to make the file smaller; what a format can is in its ``quantizations``. Of ONNX ``"fp16"``,
-        ``"dynamic"`` and ``"static"`` (int8).
+        ``"dynamic"`` and ``"static"`` (int8); of MNN ``"fp16"``, ``"weights-int8"`` and ``"weights-int4"``.
     calibration : as ``inputs``, optional
         A hundred rows or so of real data, on which ``"static"`` measures how large activations get.
     evaluate : (x, y), optional

@@ -109,12 +109,16 @@ class Format(ABC):
         """Return the files that make up the export whose main file is ``path``, but for its card."""
         return (path,)
 
+    def card(self, content: Content) -> Card:
+        """Return what goes into the card, but for the digests of files: the names are those in the file."""
+        return content.card
+
     def describe(self, content: Content, path: Path) -> tuple[Path, ...]:
         """Write the card beside the files, if the format has one, and return all files."""
         parts = self.parts(path)
         if not self.has_card:
             return parts
-        card = content.card
+        card = self.card(content)
         files = {part.name: digest(part) for part in parts}
         return (*parts, write_card(path, Card(card.inputs, card.outputs, card.metadata, files)))
 

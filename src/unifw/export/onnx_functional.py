@@ -79,7 +79,8 @@ class Value:
         return self.op("GreaterOrEqual", other)
 
     def __lt__(self, other: Any) -> Value:
-        return self.op("Less", other)
+        # Not Less: MNN 3.6 takes equal numbers for less where neither of them is a constant.
+        return Value(self.writer, self.writer.op("Greater", self._name(other), self.name))
 
     def __le__(self, other: Any) -> Value:
         return self.op("LessOrEqual", other)
@@ -182,13 +183,15 @@ class OnnxFunctional:
         return self.to_float(same)
 
 
-def by_formula(formula: Formula) -> Callable[[Writer, Placed, list[str]], str]:
-    """Return the rule that writes a formula down."""
+def by_formula(
+    formula: Formula, words: type[OnnxFunctional] = OnnxFunctional
+) -> Callable[[Writer, Placed, list[str]], str]:
+    """Return the rule that writes a formula down in these words."""
 
     def rule(writer: Writer, placed: Placed, inputs: list[str]) -> str:
         values = tuple(Value(writer, name) for name in inputs)
         parts = tuple(Value(writer, writer.weight(placed, part)) for part in placed.parts)
-        made: Value = formula(placed, OnnxFunctional(writer))(values, parts)
+        made: Value = formula(placed, words(writer))(values, parts)
         return made.name
 
     return rule

@@ -10,8 +10,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import unifw
-from unifw.export.onnx_rules import rules
+from unifw.export.onnx_rules import rules as onnx_rules
 from unifw.export.onnx_writer import Writer
+from unifw.rules import Rules
 from unifw.spec.graph import Graph
 
 __all__ = ["model"]
@@ -20,17 +21,27 @@ Array = npt.NDArray[Any]
 BATCH = "N"
 
 
-def model(
-    graph: Graph, weights: Mapping[str, Array], *, metadata: Mapping[str, str], opset: int
+def model(  # noqa: PLR0913 - a net, its weights and what the file says; the rest has defaults
+    graph: Graph,
+    weights: Mapping[str, Array],
+    *,
+    metadata: Mapping[str, str],
+    opset: int,
+    rules: Rules = onnx_rules,
+    reshaped: bool = False,
 ) -> onnx.ModelProto:
-    """Return a net with its weights as an ONNX model; its batch axis ``N`` is free."""
+    """Return a net with its weights as an ONNX model; its batch axis ``N`` is free.
+
+    ``rules`` are those of another format that is made from ONNX; where ``reshaped``, each output comes from an
+    operator Reshape of its own.
+    """
     writer = Writer(weights, opset)
     values = {node.name: node.name for node in graph.inputs}
     for placed in graph:
         writer.layer = placed.name
         inputs = [values[source] for source in placed.sources]
         values[placed.name] = rules.find(placed.layer)(writer, placed, inputs)
-    outputs = _named_outputs(writer, graph, values)
+    outputs = _named_outputs(writer, graph, values, reshaped=reshaped)
     made = helper.make_graph(
         [_node(node) for node in writer.nodes],
         graph.name,
@@ -54,18 +65,24 @@ def model(
     return built
 
 
-def _named_outputs(writer: Writer, graph: Graph, values: Mapping[str, str]) -> list[str]:
-    """Give each output the name it has in the net."""
+def _named_outputs(
+    writer: Writer, graph: Graph, values: Mapping[str, str], *, reshaped: bool
+) -> list[str]:
+    """Give each output the name it has in the net, and return the names."""
     inputs = {node.name for node in graph.inputs}
-    for name in graph.outputs:
+    named = []
+    for name, shape in zip(graph.outputs, graph.out_shapes, strict=True):
         made = values[name]
-        if made in inputs or [values[n] for n in graph.outputs].count(made) > 1:
-            writer.layer = name
+        writer.layer = name
+        if reshaped:
+            made = writer.op("Reshape", made, writer.whole((-1, *shape)))
+        elif made in inputs or [values[n] for n in graph.outputs].count(made) > 1:
             made = writer.op("Identity", made)
+        # An input that is an output as well cannot have its name twice.
         if name not in inputs:
             _rename(writer, made, name)
-    # An input that is an output as well cannot have its name twice.
-    return [f"{name}/Identity" if name in inputs else name for name in graph.outputs]
+        named.append(made if name in inputs else name)
+    return named
 
 
 def _rename(writer: Writer, old: str, new: str) -> None:

@@ -13,40 +13,35 @@ from unifw.export.onnx_writer import Writer
 from unifw.spec.graph import Placed
 from unifw.spec.layers.recurrent import Direction
 
-__all__ = ["gru", "lstm", "simple_rnn"]
+__all__ = ["ORDERS", "gru", "lstm", "parts", "simple_rnn"]
 
 Array = npt.NDArray[Any]
+
+# Where the gates of the operators stand among ours: i, o, f, g of i, f, g, o, and z, r, n of r, z, n.
+ORDERS = {"RNN": (0,), "LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
 
 
 def simple_rnn(w: Writer, placed: Placed, inputs: list[str]) -> str:
     """Write a SimpleRNN."""
     activations = [placed.layer.activation.capitalize()] * len(placed.layer.stack[0])
-    return _stacked(w, placed, inputs, "RNN", order=(0,), outputs=2, activations=activations)
+    return _stacked(w, placed, inputs, "RNN", outputs=2, activations=activations)
 
 
 def lstm(w: Writer, placed: Placed, inputs: list[str]) -> str:
-    """Write an LSTM; ONNX has the gates in the order i, o, f, g.
+    """Write an LSTM.
 
     All three outputs are declared: the converter of MNN (3.6) crashes where the last is left out.
     """
-    return _stacked(w, placed, inputs, "LSTM", order=(0, 3, 1, 2), outputs=3)
+    return _stacked(w, placed, inputs, "LSTM", outputs=3)
 
 
 def gru(w: Writer, placed: Placed, inputs: list[str]) -> str:
-    """Write a GRU; ONNX has the gates in the order z, r, n, and its default resets before the product."""
-    order = (1, 0, 2)
-    return _stacked(w, placed, inputs, "GRU", order=order, outputs=2, linear_before_reset=1)
+    """Write a GRU; the operator's default resets before the product."""
+    return _stacked(w, placed, inputs, "GRU", outputs=2, linear_before_reset=1)
 
 
-def _stacked(  # noqa: PLR0913 - the operator, and what is particular about it
-    w: Writer,
-    placed: Placed,
-    inputs: list[str],
-    kind: str,
-    *,
-    order: tuple[int, ...],
-    outputs: int,
-    **attributes: Any,
+def _stacked(
+    w: Writer, placed: Placed, inputs: list[str], kind: str, *, outputs: int, **attributes: Any
 ) -> str:
     """Write an operator for each layer; they want time first, and the batch second."""
     layer = placed.layer
@@ -58,11 +53,11 @@ def _stacked(  # noqa: PLR0913 - the operator, and what is particular about it
         lengths = [w.op("Cast", flat, to=TensorProto.INT32)]
     y = last = ""
     for number, readings in enumerate(layer.stack):
-        parts = _parts(w, placed, number, readings, order)
+        stored = parts(w, placed, readings, ORDERS[kind])
         if lengths:
-            parts = [*parts, ""][:3] + lengths
+            stored = [*stored, ""][:3] + lengths
         y, last, *_ = w.node(
-            kind, [x, *parts], outputs,
+            kind, [x, *stored], outputs,
             hidden_size=layer.units, direction=_direction(readings), **attributes,
         )  # fmt: skip
         if number + 1 < layer.layers or layer.return_sequences:
@@ -86,10 +81,10 @@ def _side_by_side(w: Writer, y: str, order: tuple[int, ...], count: int) -> str:
     return w.op("Reshape", turned, w.whole((0,) * (len(order) - 2) + (-1,)))
 
 
-def _parts(
-    w: Writer, placed: Placed, number: int, readings: Sequence[Direction], order: tuple[int, ...]
+def parts(
+    w: Writer, placed: Placed, readings: Sequence[Direction], order: tuple[int, ...]
 ) -> list[str]:
-    """Store the weights of one layer as the operator wants them: (directions, gates * units, …)."""
+    """Store the weights of readings as the operator wants them: (directions, gates * units, …)."""
     stacked: dict[str, list[Array]] = {"W": [], "R": [], "B": []}
     for suffix, _ in readings:
         held = {
@@ -106,7 +101,7 @@ def _parts(
             biases = (_gates(held["bias"], order), _gates(second, order))
             stacked["B"].append(np.concatenate(biases))
     return [
-        w.derived(placed, f"{name}_{number}" if number else name, np.stack(values))
+        w.derived(placed, name + readings[0].suffix, np.stack(values))
         for name, values in stacked.items()
         if values
     ]
