@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unifw.data import check_inputs
-from unifw.errors import ExportMismatch, SpecError, Unsupported
+from unifw.errors import BackendError, ExportMismatch, SpecError, Unsupported
 from unifw.export.card import digest
 from unifw.export.content import Content
 from unifw.export.format import Format, chosen, format_of, formats
@@ -74,9 +74,9 @@ def _refuse_gaps(form: Format, graph: Graph) -> None:
 def _holds(form: Format, graph: Graph) -> bool:
     try:
         form.check(runs=False)
-    except ImportError:
+        return not form.gaps(graph)
+    except BackendError:
         return False
-    return not form.gaps(graph)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ class PaddleFunctional:
         return F.pad(x, [n for pair in sides for n in pair], value=value)
 
     def zeros(self, x: Any, shape: tuple[int, ...]) -> Any:
-        return paddle.zeros([x.shape[0], *shape], dtype="float32")
+        rows = x.shape[0] if paddle.in_dynamic_mode() else paddle.shape(x)[0]
+        return paddle.zeros([rows, *shape], dtype="float32")
 
     def to_float(self, x: Any) -> Any:
         return x.astype("float32")
