@@ -33,4 +33,5 @@ def test_the_command_prints_it(arguments: list[str], capsys: Any) -> None:
     printed = capsys.readouterr().out
     assert "Conv2D" in printed
     if arguments == ["--json"]:
-        assert json.loads(printed)["layers"]["Conv2D"] == {"numpy": "", "onnx": ""}
+        found = json.loads(printed)["layers"]["Conv2D"]
+        assert {"numpy": "", "onnx": ""}.items() <= found.items()

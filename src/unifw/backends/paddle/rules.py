@@ -15,7 +15,7 @@ import paddle.nn.functional as F
 
 from unifw.backends.eager import Call, Forward, activation, by_formula
 from unifw.backends.paddle import windows
-from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.backends.paddle.functional import FUNCTIONAL, put_around
 from unifw.backends.paddle.recurrent import by_kernel
 from unifw.backends.separable import separable
 from unifw.formulas.table import formulas
@@ -207,8 +207,8 @@ def permute(placed: Placed) -> Forward:
 def pad(placed: Placed) -> Forward:
     layer = placed.layer
     kept = len(placed.in_shape) + 1 - len(layer.padding)
-    sides = [n for pair in ((0, 0),) * kept + layer.padding for n in pair]
-    return lambda call: F.pad(call.x, sides, value=layer.value)
+    sides = (*((0, 0),) * kept, *layer.padding)
+    return lambda call: put_around(call.x, sides, layer.value)
 
 
 @rules(L.Add)
