@@ -220,6 +220,24 @@ class Session(ABC):
     def load_state(self, state: Mapping[str, Array]) -> None:
         """Set the optimizer's state; names and shapes have been checked."""
 
+    def save_native(self, path: str) -> None:
+        """Write the net, evaluating, as the framework's own deployment file or files.
+
+        Parameters
+        ----------
+        path : str
+            The main file; what else there is lies beside it. Input names are those of the net, and the batch
+            is free.
+
+        Raises
+        ------
+        Unsupported
+            If this backend writes none.
+        """
+        del path
+        about = self.framework or type(self).__name__
+        raise Unsupported(about, ["it has no deployment file, or no way to write it from here"])
+
     def close(self) -> None:  # noqa: B027 - most sessions hold nothing to let go of
         """Let go of what the session holds; it cannot be used afterwards."""
 

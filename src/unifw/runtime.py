@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ def load(
     if not trusted:
         try_file(form, main)
     try:
-        with noting_changes():
+        with noting_changes(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # all frameworks warn of something when imported
             native = runtime_of(str(form.runner))(str(main))
     except Exception as err:
         message = f"{form.name} cannot open {main}: {err}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from unifw.errors import ExportMismatch, SpecError, Unsupported
+from unifw.errors import BackendError, ExportMismatch, SpecError, Unsupported
 from unifw.export.baking import Baking, baking_of
 from unifw.export.card import Card, digest
 from unifw.export.content import Content
@@ -66,9 +66,9 @@ def _refuse_gaps(form: Format, graph: Graph) -> None:
 def _holds(form: Format, graph: Graph) -> bool:
     try:
         form.check(runs=False)
-    except ImportError:
+        return not form.gaps(graph)
+    except BackendError:
         return False
-    return not form.gaps(graph)
 
 
 def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest has defaults

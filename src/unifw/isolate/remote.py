@@ -6,6 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -264,6 +265,10 @@ class RemoteSession(Session):
         self._ask("load_state", {}, state)
         if self._kept is not None:
             self._kept = replace(self._kept, state={k: v.copy() for k, v in state.items()})
+
+    def save_native(self, path: str) -> None:
+        # The worker runs in a folder of its own.
+        self._ask("save_native", {"path": str(Path(path).resolve())})
 
     def close(self) -> None:
         if self._closed:

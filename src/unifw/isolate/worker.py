@@ -70,7 +70,7 @@ class Server:
     VERBS: ClassVar[frozenset[str]] = frozenset(
         {
             "close", "devices", "end", "epoch", "fit", "forward", "gaps", "load", "load_state", "open",
-            "state", "train", "weights",
+            "save_native", "state", "train", "weights",
         }
     )  # fmt: skip
 
@@ -190,6 +190,11 @@ class Server:
     def load_state(self, about: About, arrays: Arrays) -> Message:
         """Set the optimizer's state."""
         self._live.load_state(arrays)
+        return _answer()
+
+    def save_native(self, about: About, arrays: Arrays) -> Message:
+        """Write the framework's own deployment files."""
+        self._live.save_native(about["path"])
         return _answer()
 
 

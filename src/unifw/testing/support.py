@@ -11,7 +11,7 @@ from rich.table import Table
 from unifw import isolate, registry
 from unifw.backend import Options
 from unifw.errors import BackendError
-from unifw.export import formats
+from unifw.export import Format, formats
 from unifw.isolate.place import place
 from unifw.spec import layers, losses
 from unifw.spec.graph import Graph
@@ -127,11 +127,11 @@ def support(backends: Sequence[str] | None = None) -> Support:
         answers = iter(_gaps(name, asked))
         for row in (*named.values(), *rated.values()):
             row[name] = _reason(next(answers))
-    for name, made in formats().items():
-        made.check(runs=False)
+    able = _writable()
+    for name, made in able.items():
         for kind, row in named.items():
             row[name] = _reason(made.gaps(nets[kind]))
-    return Support(chosen, tuple(formats()), named, rated)
+    return Support(chosen, tuple(able), named, rated)
 
 
 def _usable() -> list[str]:
@@ -143,6 +143,17 @@ def _usable() -> list[str]:
             continue
         usable.append(name)
     return usable
+
+
+def _writable() -> dict[str, Format]:
+    able = {}
+    for name, made in formats().items():
+        try:
+            made.check(runs=False)
+        except BackendError:
+            continue
+        able[name] = made
+    return able
 
 
 def _gaps(name: str, nets: list[tuple[Graph, Options]]) -> list[list[str]]:

@@ -9,6 +9,7 @@ import megengine.functional as F
 import numpy as np
 import numpy.typing as npt
 from megengine import Tensor
+from megengine.jit.tracing import is_tracing
 
 __all__ = ["FUNCTIONAL", "MegEngineFunctional"]
 
@@ -79,7 +80,12 @@ class MegEngineFunctional:
         # A slice that is not contiguous, such as x[:, 4:8], plus or times what is stretched over its rows, a
         # bias of shape (4,), reads the wrong numbers (megengine 1.13; F.copy and reshape do not help). A
         # product with a number lays the slice out anew.
-        return x[(slice(None),) * axis + (slice(start, stop, step),)] * 1
+        before = (slice(None),) * axis
+        if is_tracing():
+            # The product is optimised away in a compiled graph; reading by places lays it out anew.
+            places = Tensor(np.arange(start, stop, step, dtype=np.int32), device=x.device)
+            return x[(*before, places)]
+        return x[(*before, slice(start, stop, step))] * 1
 
     def pad(self, x: Any, pads: tuple[tuple[int, int], ...], value: float) -> Any:
         sides = ((0, 0),) * (x.ndim - len(pads)) + tuple(pads)

@@ -19,6 +19,7 @@ from unifw.backends.eager import Walk, holding, slot_places
 from unifw.backends.extras import Extras
 from unifw.backends.megengine.functional import FUNCTIONAL
 from unifw.backends.megengine.rules import TURNS, rules
+from unifw.backends.megengine.saving import PORTABLE, save
 from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
 from unifw.data import Data
 from unifw.spec.graph import Graph
@@ -173,6 +174,9 @@ class MegEngineSession(Session):
     def load(self, weights: Mapping[str, Array]) -> None:
         for name, value in weights.items():
             self._net.weight(name)[...] = self.tensor(value)
+
+    def save_native(self, path: str) -> None:
+        save(Net(self.graph, PORTABLE), self.graph, self.weights(), path)
 
     def state(self) -> Arrays:
         places = self._slot_places.items()

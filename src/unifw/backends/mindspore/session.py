@@ -13,6 +13,7 @@ from mindspore import Parameter, Tensor, nn
 from unifw.backend import Epoch, Options, Plan, Report, Session
 from unifw.backends.mindspore.holding import constraints, penalties
 from unifw.backends.mindspore.rules import Masked, rules
+from unifw.backends.mindspore.saving import save
 from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
 from unifw.backends.schedule import schedule
 from unifw.data import Data
@@ -206,6 +207,9 @@ class MindSporeSession(Session):
     def load(self, weights: Mapping[str, Array]) -> None:
         for name, value in weights.items():
             self._parameters[name].set_data(self.tensor(value))
+
+    def save_native(self, path: str) -> None:
+        save(self._net, self.graph, path)
 
     def _named_slots(self) -> dict[str, Parameter]:
         trained = (name for name, part in self.graph.parts.items() if part.trainable)

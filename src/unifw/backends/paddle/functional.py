@@ -10,9 +10,32 @@ import numpy.typing as npt
 import paddle
 import paddle.nn.functional as F
 
-__all__ = ["FUNCTIONAL", "PaddleFunctional"]
+__all__ = ["FUNCTIONAL", "PaddleFunctional", "put_around"]
 
 Array = npt.NDArray[Any]
+
+
+def _rows(x: Any) -> Any:
+    """Return the batch size; while a net is saved, what will tell it."""
+    return paddle.shape(x)[0] if x.shape[0] < 0 else x.shape[0]
+
+
+def put_around(x: Any, sides: Sequence[tuple[int, int]], value: float) -> Any:
+    """Put a constant around all axes.
+
+    In a saved file by joining, as oneDNN's kernel for F.pad writes beyond its memory (paddle 3.3).
+    """
+    if paddle.in_dynamic_mode():
+        return F.pad(x, [n for pair in sides for n in pair], value=value)
+    for axis, pair in enumerate(sides):
+        shape = [_rows(x), *x.shape[1:]]
+        ends = [
+            paddle.full([*shape[:axis], n, *shape[axis + 1 :]], value, x.dtype) if n else None
+            for n in pair
+        ]
+        parts = [part for part in (ends[0], x, ends[1]) if part is not None]
+        x = paddle.concat(parts, axis) if len(parts) > 1 else x
+    return x
 
 
 class PaddleFunctional:
@@ -61,11 +84,10 @@ class PaddleFunctional:
         return x[(slice(None),) * axis + (slice(start, stop, step),)]
 
     def pad(self, x: Any, pads: tuple[tuple[int, int], ...], value: float) -> Any:
-        sides = ((0, 0),) * (x.ndim - len(pads)) + tuple(pads)
-        return F.pad(x, [n for pair in sides for n in pair], value=value)
+        return put_around(x, ((0, 0),) * (x.ndim - len(pads)) + tuple(pads), value)
 
     def zeros(self, x: Any, shape: tuple[int, ...]) -> Any:
-        return paddle.zeros([x.shape[0], *shape], dtype="float32")
+        return paddle.zeros([_rows(x), *shape], dtype="float32")
 
     def to_float(self, x: Any) -> Any:
         return x.astype("float32")

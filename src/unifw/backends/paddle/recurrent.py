@@ -54,7 +54,8 @@ def by_kernel(placed: Placed, formula: Forward) -> Forward:
     """Return the rule of a recurrent layer; where the kernel does not serve, that of its formula."""
     layer = placed.layer
     # Lengths and one direction, backwards, do not go together in the kernel.
-    if paddle.get_device() != "cpu" or (layer.reverse and len(placed.in_shapes) > 1):
+    backwards = layer.reverse and len(placed.in_shapes) > 1
+    if backwards or not paddle.in_dynamic_mode() or paddle.get_device() != "cpu":
         return formula
     net = _net(placed)
 

@@ -15,7 +15,7 @@ import paddle.nn.functional as F
 
 from unifw.backends.eager import Call, Forward, activation, by_formula
 from unifw.backends.paddle import windows
-from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.backends.paddle.functional import FUNCTIONAL, put_around
 from unifw.backends.paddle.recurrent import by_kernel
 from unifw.backends.separable import separable
 from unifw.formulas.table import formulas
@@ -58,7 +58,7 @@ rules(L.AvgPool1D, L.AvgPool2D, L.AvgPool3D)(windows.avg_pool)
 
 def _flat(x: Any) -> Any:
     """Put all positions in one row: ``(n, channels, 1, positions)``."""
-    return x.reshape([x.shape[0], x.shape[1], 1, -1])
+    return x.reshape([0, 0, 1, -1])  # 0 keeps an axis; the shape is not known while a net is saved
 
 
 @rules(L.GlobalAvgPool)
@@ -89,6 +89,9 @@ def batch_norm(placed: Placed) -> Forward:
     positions = math.prod(placed.in_shape[1:])
 
     def normalised(x: Any, part: Mapping[str, Any], mean: Any, var: Any, *, training: bool) -> Any:
+        if not (layer.affine or paddle.in_dynamic_mode()):
+            # In a saved file, oneDNN's kernel ends the process where there are none (paddle 3.3).
+            part = {"weight": paddle.ones([channels]), "bias": paddle.zeros([channels])}
         return F.batch_norm(
             x, mean, var, part.get("weight"), part.get("bias"),
             training=training, momentum=1 - layer.momentum, epsilon=layer.epsilon,
@@ -132,18 +135,27 @@ def batch_norm(placed: Placed) -> Forward:
 def layer_norm(placed: Placed) -> Forward:
     layer = placed.layer
     shape = list(placed.in_shape[-layer.axes :])
+    kept = list(placed.in_shape[: -layer.axes])
+
+    def normalised(x: Any, *parts: Any) -> Any:
+        if len(shape) == 1 or paddle.in_dynamic_mode():
+            return F.layer_norm(x, shape, *parts, layer.epsilon)
+        # In a saved file, oneDNN's kernel knows the last axis only (paddle 3.3).
+        size = math.prod(shape)
+        y = F.layer_norm(x.reshape([-1, *kept, size]), [size], *parts, layer.epsilon)
+        return y.reshape([-1, *placed.in_shape])
 
     def forward(call: Call) -> Any:
         # The operation takes flat weights only, however many axes are normalised (paddle 3.3).
         parts = (
             call.weights[k].reshape([-1]) if layer.affine else None for k in ("weight", "bias")
         )
-        return F.layer_norm(call.x, shape, *parts, layer.epsilon)
+        return normalised(call.x, *parts)
 
     def frozen(call: Call) -> Any:
         # With a weight that wants no gradient, that of the input comes out as if there were no
         # weight (paddle 3.3).
-        z = F.layer_norm(call.x, shape, None, None, layer.epsilon)
+        z = normalised(call.x, None, None)
         return z * call.weights["weight"] + call.weights["bias"]
 
     return frozen if layer.affine and not layer.trainable else forward
@@ -195,8 +207,8 @@ def permute(placed: Placed) -> Forward:
 def pad(placed: Placed) -> Forward:
     layer = placed.layer
     kept = len(placed.in_shape) + 1 - len(layer.padding)
-    sides = [n for pair in ((0, 0),) * kept + layer.padding for n in pair]
-    return lambda call: F.pad(call.x, sides, value=layer.value)
+    sides = (*((0, 0),) * kept, *layer.padding)
+    return lambda call: put_around(call.x, sides, layer.value)
 
 
 @rules(L.Add)

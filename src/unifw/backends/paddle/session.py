@@ -14,6 +14,7 @@ from unifw.backends.eager import Walk, holding, slot_places
 from unifw.backends.extras import Extras
 from unifw.backends.paddle.functional import FUNCTIONAL
 from unifw.backends.paddle.rules import rules
+from unifw.backends.paddle.saving import save
 from unifw.backends.paddle.training import clip, total_loss
 from unifw.backends.paddle.update import update
 from unifw.data import Data
@@ -133,6 +134,9 @@ class PaddleSession(Session):
     def load(self, weights: Mapping[str, Array]) -> None:
         for name, value in weights.items():
             self._net.weight(name).set_value(value.astype(np.float32, copy=False))
+
+    def save_native(self, path: str) -> None:
+        save(self._net, self.graph, path)
 
     def state(self) -> Arrays:
         slots, places = self._update.slots, self._slot_places.items()

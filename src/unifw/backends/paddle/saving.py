@@ -1,0 +1,56 @@
+"""Paddle's inference model: a program in JSON, and beside it the weights, for ``paddle.inference``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import paddle
+
+from unifw.backends.eager import Walk
+from unifw.backends.paddle.rules import rules
+from unifw.spec.graph import Graph
+
+__all__ = ["save"]
+
+
+class Saved(paddle.nn.Layer):
+    """A net, evaluating, as ``paddle.jit.save`` wants it: with a list of all inputs.
+
+    Parameters
+    ----------
+    net : Layer
+        Holds the weights.
+    graph : Graph
+        The description.
+    """
+
+    def __init__(self, net: Any, graph: Graph) -> None:
+        super().__init__()
+        self.net, self._graph = net, graph
+        # Paddle Inference opens no file without weights (3.3): a net that has none gets this one.
+        self.nothing = None if graph.parts else self.create_parameter([1], is_bias=True)
+        self.eval()
+
+    # It runs as it stands; rewritten by Paddle's compiler it would do the same.
+    @paddle.jit.not_to_static
+    def outputs(self, xs: Any) -> Any:
+        # Built anew while the program is recorded: constants from before would not be part of it.
+        outs = Walk(self._graph, rules, self.net.weight)(tuple(xs), training=False, masks={})
+        if self.nothing is None:
+            return outs
+        return (outs[0] + self.nothing.astype(outs[0].dtype), *outs[1:])
+
+    def forward(self, xs: Any) -> Any:
+        return self.outputs(xs)
+
+
+def save(net: Any, graph: Graph, path: str) -> None:
+    """Write ``NAME.json`` and ``NAME.pdiparams``, the latter being ``path``."""
+    kinds = {"int": "int64", "float": "float32"}
+    inputs = [
+        paddle.static.InputSpec([None, *node.shape], kinds[node.dtype], name=node.name)
+        for node in graph.inputs
+    ]
+    prefix = str(Path(path).with_suffix(""))
+    paddle.jit.save(Saved(net, graph), prefix, input_spec=[inputs])
