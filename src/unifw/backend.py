@@ -320,6 +320,8 @@ class Backend(ABC):
         Range of versions unifw is tested with, as a PEP 440 specifier.
     dtypes : tuple of str
         What it computes in.
+    narrow : str
+        Why it computes in no other dtype, as the end of a sentence; for the message that refuses one.
     clashes : tuple of str
         Modules that, when loaded before, make its import fail.
     advice : str
@@ -336,6 +338,7 @@ class Backend(ABC):
     distributions: ClassVar[tuple[str, ...]]
     tested: ClassVar[str]
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    narrow: ClassVar[str] = ""
     clashes: ClassVar[tuple[str, ...]] = ()
     advice: ClassVar[str] = ""
     pythons: ClassVar[tuple[str, ...]] = ()
@@ -409,7 +412,11 @@ class Backend(ABC):
         found = []
         if options.dtype not in self.dtypes:
             known = " and ".join(self.dtypes)
-            found.append(f"dtype {options.dtype}: it computes in {known} (backend 'numpy': both)")
+            why = f", as {self.narrow}" if self.narrow else ""
+            found.append(
+                f"dtype {options.dtype}: it computes in {known}{why} "
+                "(backends 'numpy' and 'paddle': in both)"
+            )
         return found + self.missing(graph, options)
 
     @abstractmethod

@@ -69,7 +69,7 @@ class Model:
     device : str
         As the framework spells it, for example ``"gpu:0"``; default ``"cpu"``.
     dtype : {"float32", "float64"}
-        Default ``"float32"``; float64 on NumPy.
+        Of weights, state and computation; default ``"float32"``. Float64 on NumPy and Paddle.
     weights : mapping of str to array, optional
         To start from instead of fresh ones.
     isolate : {"auto", True, False}

@@ -16,6 +16,7 @@ class MegEngineBackend(Backend):
     module = "megengine"
     distributions = ("megengine",)
     tested = ">=1.13,<1.14"
+    narrow = "MegEngine 1.13 has no float64 tensors"
     advice = "it has wheels for Python 3.8 to 3.10 only, and needs NumPy 1 and setuptools below 81"
     pythons = ("3.10",)
     pins = (

@@ -12,8 +12,8 @@ import paddle
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, holding, slot_places
 from unifw.backends.extras import Extras
-from unifw.backends.paddle.functional import FUNCTIONAL
-from unifw.backends.paddle.rules import rules
+from unifw.backends.paddle.doubles import rules_for
+from unifw.backends.paddle.functional import building, functional
 from unifw.backends.paddle.training import clip, total_loss
 from unifw.backends.paddle.update import update
 from unifw.data import Data
@@ -36,7 +36,7 @@ class Net(paddle.nn.Layer):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
-        self.walk = Walk(graph, rules, self.weight)
+        self.walk = Walk(graph, rules_for(paddle.get_default_dtype()), self.weight)
         self.parts = paddle.nn.LayerDict()
         for name, part in graph.parts.items():
             owner, _, key = name.rpartition(".")
@@ -66,17 +66,18 @@ class PaddleSession(Session):
 
     def __init__(self, graph: Graph, options: Options) -> None:
         super().__init__(graph, options)
-        self._net = Net(graph)
-        self._net.to(device=options.device)
+        with building(options.dtype):
+            self._net = Net(graph)
+            self._net.to(device=options.device)
+            live, words = self._net.weight, functional()
+            self._regularizers = holding(graph.regularizers, words, live)
+            self._constraints = holding(graph.constraints, words, live)
         self._net.eval()
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]
         self._slot_places = slot_places(self._names, options.optimizer)
         self._update = update(options.optimizer, self._trained, self._names)
         self._extras = Extras(options.optimizer, self._trained, paddle.zeros_like)
-        live = self._net.weight
-        self._regularizers = holding(graph.regularizers, FUNCTIONAL, live)
-        self._constraints = holding(graph.constraints, FUNCTIONAL, live)
 
     @property
     def native(self) -> Net:
@@ -132,7 +133,7 @@ class PaddleSession(Session):
 
     def load(self, weights: Mapping[str, Array]) -> None:
         for name, value in weights.items():
-            self._net.weight(name).set_value(value.astype(np.float32, copy=False))
+            self._net.weight(name).set_value(value.astype(self.options.dtype, copy=False))
 
     def state(self) -> Arrays:
         slots, places = self._update.slots, self._slot_places.items()
@@ -142,7 +143,9 @@ class PaddleSession(Session):
     def load_state(self, state: Mapping[str, Array]) -> None:
         slots = self._update.slots
         for name, (i, k) in self._slot_places.items():
-            slots[i][k].set_value(state[name].astype(np.float32, copy=False))
+            slots[i][k].set_value(state[name].astype(self.options.dtype, copy=False))
         self._extras.load(
-            self._names, state, lambda value: self.tensor(value.astype(np.float32, copy=False))
+            self._names,
+            state,
+            lambda value: self.tensor(value.astype(self.options.dtype, copy=False)),
         )

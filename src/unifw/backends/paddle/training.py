@@ -9,7 +9,7 @@ import paddle
 import paddle.nn.functional as F
 
 from unifw.backends.eager import judged_by
-from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.backends.paddle.functional import functional_of
 from unifw.backends.paddle.rules import log_softmax
 from unifw.formulas.losses import loss_formulas
 from unifw.rules import Rules
@@ -89,7 +89,7 @@ def huber(loss: Huber, out: Any, target: Any) -> Any:
     return paddle.where(size <= loss.delta, near, far)
 
 
-rules.adopt(loss_formulas, judged_by(FUNCTIONAL))
+rules.adopt(loss_formulas, judged_by(functional_of))
 
 
 def clip(optimizer: Optimizer, grads: Sequence[Any]) -> Sequence[Any]:
