@@ -34,6 +34,7 @@ from unifw.errors import (
 from unifw.measures.metrics import Meter, meter
 from unifw.process import noting_changes
 from unifw.randomness import random_masks
+from unifw.rules import Reason
 from unifw.spec.graph import Graph
 from unifw.spec.losses import Loss
 from unifw.spec.metrics import Metric
@@ -60,6 +61,8 @@ class Options:
         As the framework spells it, default ``"cpu"``.
     dtype : {"float32", "float64"}
         Of weights and computation.
+    precision : {"full", "mixed"}
+        Whether training computes products in half; weights are of ``dtype`` either way.
     seed : int
         For shuffles, dropout masks and noise.
     loss_weights : tuple of float
@@ -70,12 +73,18 @@ class Options:
     optimizer: Optimizer = field(default_factory=SGD)
     device: str = "cpu"
     dtype: str = "float32"
+    precision: str = "full"
     seed: int = 0
     loss_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.loss_weights:
             object.__setattr__(self, "loss_weights", (1.0,) * len(self.losses))
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether training computes products in half."""
+        return self.precision == "mixed"
 
     @property
     def labelled(self) -> dict[str, Loss]:
@@ -303,6 +312,20 @@ def _measure(meters: list[list[Meter]], outs: Sequence[Array], ys: Sequence[Arra
             single.update(out, y)
 
 
+def _check_mixed(options: Options) -> None:
+    """Refuse what does not go with mixed precision."""
+    optimizer = options.optimizer
+    if options.dtype != "float32":
+        message = f"precision='mixed' keeps its weights in float32: dtype cannot be {options.dtype}"
+        raise SpecError(message)
+    if optimizer.full_batch or optimizer.accumulate > 1:
+        message = (
+            f"precision='mixed' leaves out a step that overflows, which {optimizer!r} cannot: it "
+            "takes an optimizer of single batches, without accumulate"
+        )
+        raise SpecError(message)
+
+
 class Backend(ABC):
     """One framework, as unifw knows it before importing it.
 
@@ -417,7 +440,17 @@ class Backend(ABC):
                 f"dtype {options.dtype}: it computes in {known}{why} "
                 "(backends 'numpy' and 'paddle': in both)"
             )
+        unmixed = self.unmixed(options.device) if options.is_mixed else None
+        if unmixed is not None:
+            found.append(
+                f"precision mixed: {unmixed} (backend 'megengine' has it, and 'paddle' on a GPU)"
+            )
         return found + self.missing(graph, options)
+
+    def unmixed(self, device: str) -> str | None:
+        """Return why there is no mixed precision on a device, or ``None`` if there is."""
+        del device
+        return Reason.NOT_WRITTEN.value
 
     @abstractmethod
     def missing(self, graph: Graph, options: Options) -> list[str]:
@@ -447,10 +480,13 @@ class Backend(ABC):
                 f"constraints on {', '.join(graph.constraints)}; take another optimizer"
             )
             raise SpecError(message)
+        if options.is_mixed:
+            _check_mixed(options)
         self.load()
         gaps = self.gaps(graph, options)
         if gaps:
-            instead = "Backend 'numpy' can run every net." if self.name != "numpy" else ""
+            can = self.name != "numpy" and not options.is_mixed
+            instead = "Backend 'numpy' can run every net." if can else ""
             raise Unsupported(f"backend {self.name!r}", gaps, instead)
         if options.device != "cpu" and options.device not in self.devices():
             message = (

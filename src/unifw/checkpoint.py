@@ -46,6 +46,8 @@ class Checkpoint:
         How far a ``ReduceOnPlateau`` has come.
     dtype : str
         Of the weights.
+    precision : str
+        Whether training computes products in half.
     weights, state : dict of str to ndarray
         Neutral weights and optimizer state.
     history : dict of str to list of float
@@ -70,6 +72,7 @@ class Checkpoint:
     history: dict[str, list[float]]
     provenance: dict[str, str]
     loss_weights: tuple[float, ...] = ()
+    precision: str = "full"
 
 
 @contextmanager
@@ -121,6 +124,7 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
         "step": checkpoint.step,
         "plateau": checkpoint.plateau._asdict(),
         "dtype": checkpoint.dtype,
+        "precision": checkpoint.precision,
         "history": checkpoint.history,
         "provenance": checkpoint.provenance,
     }
@@ -180,4 +184,5 @@ def _decoded(about: Mapping[str, Any], arrays: Arrays) -> Checkpoint:
         provenance={str(k): str(v) for k, v in about["provenance"].items()},
         # Files of unifw 0.1 know none.
         loss_weights=tuple(float(weight) for weight in about.get("loss_weights", ())),
+        precision=str(about.get("precision", "full")),
     )

@@ -70,6 +70,9 @@ class Model:
         As the framework spells it, for example ``"gpu:0"``; default ``"cpu"``.
     dtype : {"float32", "float64"}
         Of weights, state and computation; default ``"float32"``. Float64 on NumPy and Paddle.
+    precision : {"full", "mixed"}
+        ``"mixed"`` trains with the products of dense layers and convolutions in float16 and a scaled
+        loss, where the backend can; default ``"full"``.
     weights : mapping of str to array, optional
         To start from instead of fresh ones.
     isolate : {"auto", True, False}
@@ -103,6 +106,7 @@ class Model:
         seed: int = 0,
         device: str = "cpu",
         dtype: str = "float32",
+        precision: str = "full",
         weights: Mapping[str, npt.ArrayLike] | None = None,
         isolate: bool | str = "auto",
         python: str | os.PathLike[str] | None = None,
@@ -119,6 +123,7 @@ class Model:
             optimizer=optimizer_of(optimizer),
             device=_text("device", device),
             dtype=check.choice("dtype", dtype, ("float32", "float64")),
+            precision=check.choice("precision", precision, ("full", "mixed")),
             seed=check.count("seed", seed, least=0),
             loss_weights=loss_weights_of(net, losses, loss_weights),
         )
@@ -525,6 +530,7 @@ class Model:
             step=self._session.steps,
             plateau=self._plateau,
             dtype=self._options.dtype,
+            precision=self._options.precision,
             weights=self._session.weights(),
             state=self._session.state(),
             history={name: list(values) for name, values in self._history.items()},
@@ -604,11 +610,13 @@ def _restore(
         seed=stored.seed,
         device=device,
         dtype=stored.dtype,
+        precision=stored.precision,
         weights=stored.weights,
         isolate=isolate,
         python=python,
     )
-    state = check_state(stored.graph, stored.optimizer.kept, stored.state)
+    more = {"loss_scale": (2,)} if stored.precision == "mixed" else {}
+    state = check_state(stored.graph, stored.optimizer.kept, stored.state, more)
     model._session.load_state(state)  # noqa: SLF001 - a second constructor of the class
     model._session.steps = stored.step  # noqa: SLF001
     model._epoch = stored.epoch  # noqa: SLF001

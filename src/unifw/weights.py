@@ -7,6 +7,7 @@ channel 1-D.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +40,15 @@ def check_weights(graph: Graph, weights: Mapping[str, npt.ArrayLike]) -> Arrays:
     return _fit(shapes, weights, "weights")
 
 
-def check_state(graph: Graph, slots: tuple[str, ...], state: Mapping[str, npt.ArrayLike]) -> Arrays:
+def check_state(
+    graph: Graph,
+    slots: tuple[str, ...],
+    state: Mapping[str, npt.ArrayLike],
+    more: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+) -> Arrays:
     """Return optimizer state ``layer.part/slot → array`` if it fits the net and the optimizer.
+
+    ``more`` gives the shapes of what else is kept.
 
     Raises
     ------
@@ -53,7 +61,7 @@ def check_state(graph: Graph, slots: tuple[str, ...], state: Mapping[str, npt.Ar
         if part.trainable
         for slot in slots
     }
-    return _fit(shapes, state, "optimizer state")
+    return _fit(shapes | dict(more), state, "optimizer state")
 
 
 def prefixed(prefix: str, arrays: Mapping[str, npt.NDArray[np.floating]]) -> Arrays:

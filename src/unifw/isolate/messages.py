@@ -84,6 +84,7 @@ def options_data(options: Options) -> dict[str, Any]:
         "optimizer": options.optimizer.to_data(),
         "device": options.device,
         "dtype": options.dtype,
+        "precision": options.precision,
         "seed": options.seed,
         "loss_weights": options.loss_weights,
     }
@@ -96,6 +97,7 @@ def read_options(about: Mapping[str, Any]) -> Options:
         optimizer=decode(about["optimizer"], optimizers.STORED),
         device=about["device"],
         dtype=about["dtype"],
+        precision=about["precision"],
         seed=about["seed"],
         loss_weights=tuple(about["loss_weights"]),
     )

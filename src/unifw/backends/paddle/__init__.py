@@ -52,11 +52,17 @@ class PaddleBackend(Backend):
         )
         return ("cpu", *(device for device in found if device != "cpu"))
 
+    def unmixed(self, device: str) -> str | None:
+        if device != "cpu":
+            return None
+        # amp.auto_cast says so itself, and a product of float16 or bfloat16 ends in an error.
+        return "Paddle 3.3 has no kernels for products in half precision on a CPU"
+
     def missing(self, graph: Graph, options: Options) -> list[str]:
-        from unifw.backends.paddle.doubles import rules_for
+        from unifw.backends.paddle.tables import rules_for
         from unifw.backends.paddle.training import rules as loss_rules
 
-        return rules_for(options.dtype).gaps(graph.labelled) + loss_rules.gaps(options.labelled)
+        return rules_for(options).gaps(graph.labelled) + loss_rules.gaps(options.labelled)
 
     def session(self, graph: Graph, options: Options) -> Session:
         from unifw.backends.paddle.session import PaddleSession

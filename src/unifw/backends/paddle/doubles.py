@@ -19,7 +19,7 @@ from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 
-__all__ = ["rules_for"]
+__all__ = ["rules"]
 
 rules = Rules("backend 'paddle' in float64")
 BY_FORMULA = (
@@ -65,8 +65,3 @@ rules(L.ELU)(activation(_elu))
 
 
 rules.adopt(singles, lambda rule: rule)
-
-
-def rules_for(dtype: str) -> Rules:
-    """Return the table for nets of a dtype."""
-    return rules if dtype == "float64" else singles

@@ -12,8 +12,9 @@ import paddle
 from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, holding, slot_places
 from unifw.backends.extras import Extras
-from unifw.backends.paddle.doubles import rules_for
+from unifw.backends.mixed import LossScale
 from unifw.backends.paddle.functional import building, functional
+from unifw.backends.paddle.tables import rules_for
 from unifw.backends.paddle.training import clip, total_loss
 from unifw.backends.paddle.update import update
 from unifw.data import Data
@@ -32,11 +33,13 @@ class Net(paddle.nn.Layer):
     ----------
     graph : Graph
         The description.
+    options : Options
+        Say by which rules.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, options: Options) -> None:
         super().__init__()
-        self.walk = Walk(graph, rules_for(paddle.get_default_dtype()), self.weight)
+        self.walk = Walk(graph, rules_for(options), self.weight)
         self.parts = paddle.nn.LayerDict()
         for name, part in graph.parts.items():
             owner, _, key = name.rpartition(".")
@@ -67,7 +70,7 @@ class PaddleSession(Session):
     def __init__(self, graph: Graph, options: Options) -> None:
         super().__init__(graph, options)
         with building(options.dtype):
-            self._net = Net(graph)
+            self._net = Net(graph, options)
             self._net.to(device=options.device)
             live, words = self._net.weight, functional()
             self._regularizers = holding(graph.regularizers, words, live)
@@ -75,6 +78,10 @@ class PaddleSession(Session):
         self._net.eval()
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]
+        self._scale = LossScale() if options.is_mixed and self._trained else None
+        self._running = [
+            self._net.weight(name) for name, part in graph.parts.items() if not part.trainable
+        ]
         self._slot_places = slot_places(self._names, options.optimizer)
         self._update = update(options.optimizer, self._trained, self._names)
         self._extras = Extras(options.optimizer, self._trained, paddle.zeros_like)
@@ -95,7 +102,8 @@ class PaddleSession(Session):
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
-        to = self.tensor
+        to, scale = self.tensor, self._scale
+        before = [] if scale is None else [weight.clone() for weight in self._running]
         outs = self._net.walk(
             tuple(map(to, batch.xs)),
             training=True,
@@ -107,13 +115,14 @@ class PaddleSession(Session):
         for penalty, weight in self._regularizers:
             loss = loss + penalty(weight)
         if self._trained:
-            loss.backward()
+            (loss if scale is None else loss * scale.value).backward()
             with paddle.no_grad():
                 found = [w.grad for w in self._trained]
                 pairs = zip(found, self._trained, strict=True)
                 grads = [paddle.zeros_like(w) if grad is None else grad for grad, w in pairs]
                 optimizer = self.options.optimizer
-                due = grads if optimizer.is_plain else self._extras.mean(grads, self.steps)
+                is_plain = optimizer.is_plain and scale is None
+                due = grads if is_plain else self._due(grads, before)
                 if due is not None:
                     number = self.steps // optimizer.accumulate
                     self._update(clip(optimizer, due), coefficients, number)
@@ -124,6 +133,18 @@ class PaddleSession(Session):
             for weight in self._trained:
                 weight.clear_gradient(set_to_zero=False)
         return loss.detach(), [out.detach() for out in outs]
+
+    def _due(self, grads: Sequence[Any], before: Sequence[Any]) -> Sequence[Any] | None:
+        """Return the gradients to update with, if any; without, all is as ``before`` an overflow."""
+        if self._scale is None:
+            return self._extras.mean(grads, self.steps)
+        due = self._scale.divided(grads, self.host)
+        if due is None:
+            for running, value in zip(self._running, before, strict=True):
+                paddle.assign(value, running)
+            if self.options.optimizer.ema is not None:
+                self._extras.follow(self._trained)
+        return due
 
     def host(self, value: Any) -> Array:
         return np.asarray(value.numpy())
@@ -138,9 +159,12 @@ class PaddleSession(Session):
     def state(self) -> Arrays:
         slots, places = self._update.slots, self._slot_places.items()
         found = {name: slots[i][k].numpy().copy() for name, (i, k) in places}
+        found |= {} if self._scale is None else self._scale.state()
         return found | self._extras.state(self._names, lambda value: value.numpy().copy())
 
     def load_state(self, state: Mapping[str, Array]) -> None:
+        if self._scale is not None:
+            self._scale.load(state)
         slots = self._update.slots
         for name, (i, k) in self._slot_places.items():
             slots[i][k].set_value(state[name].astype(self.options.dtype, copy=False))

@@ -1,0 +1,33 @@
+"""Which rules a net is built by in Paddle, for its dtype and precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unifw.backend import Options
+from unifw.backends.mixed import in_half
+from unifw.backends.paddle.doubles import rules as doubles
+from unifw.backends.paddle.rules import rules as singles
+from unifw.rules import Rules
+
+__all__ = ["rules_for"]
+
+HALF = "float16"
+
+
+def _half(x: Any) -> Any:
+    return x.astype(HALF)
+
+
+def _single(x: Any) -> Any:
+    return x.astype("float32")
+
+
+mixed = in_half(singles, _half, _single, "backend 'paddle' in mixed precision")
+
+
+def rules_for(options: Options) -> Rules:
+    """Return the table for what a session is opened with."""
+    if options.is_mixed:
+        return mixed
+    return doubles if options.dtype == "float64" else singles
