@@ -33,9 +33,10 @@ from unifw.errors import (
 )
 from unifw.measures.metrics import Meter, meter
 from unifw.process import noting_changes
-from unifw.randomness import random_masks
+from unifw.randomness import quick_masks, random_masks
 from unifw.rules import Reason
 from unifw.spec.graph import Graph
+from unifw.spec.layers import Noise
 from unifw.spec.losses import Loss
 from unifw.spec.metrics import Metric
 from unifw.spec.optimizers import LBFGS, SGD, Optimizer
@@ -65,6 +66,9 @@ class Options:
         Whether training computes products in half; weights are of ``dtype`` either way.
     seed : int
         For shuffles, dropout masks and noise.
+    parity : bool
+        Whether dropout and noise are unifw's own, the same on all backends; else by the quickest
+        generator that the backend has, seeded.
     loss_weights : tuple of float
         What each loss counts in the sum that is trained; all 1 when left out.
     """
@@ -75,6 +79,7 @@ class Options:
     dtype: str = "float32"
     precision: str = "full"
     seed: int = 0
+    parity: bool = True
     loss_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -151,6 +156,8 @@ class Session(ABC):
         ``accumulate`` a part of one.
     reductions : int
         How many times a schedule that looks at the course of training has reduced the learning rate.
+    draws : bool
+        Whether without ``parity`` it draws dropout and noise itself, and takes no masks.
     where : str
         In which process it lives, in words.
     is_remote : bool
@@ -159,6 +166,7 @@ class Session(ABC):
         The framework's own name and its version there.
     """
 
+    draws: ClassVar[bool] = False
     where: str = "in this process"
     is_remote: bool = False
     framework: str = ""
@@ -192,7 +200,8 @@ class Session(ABC):
         coefficients : tuple of float
             ``options.optimizer.numbers(steps, reductions)``.
         masks : mapping of str to ndarray
-            For each node of dropout or noise, what its input is multiplied by, or what is added.
+            For each node of dropout or noise, what its input is multiplied by, or what is added; none
+            if the session ``draws`` and ``parity`` is off.
 
         Returns
         -------
@@ -300,7 +309,11 @@ class Session(ABC):
             coefficients = optimizer.coefficients(self.steps, rate)
         else:
             coefficients = optimizer.numbers(self.steps, self.reductions)
-        masks = random_masks(self.graph, self.options.seed, self.steps, len(batch))
+        masks: Mapping[str, Array] = {}
+        if self.options.parity:
+            masks = random_masks(self.graph, self.options.seed, self.steps, len(batch))
+        elif not self.draws:
+            masks = quick_masks(self.graph, self.options.seed, self.steps, len(batch))
         if isinstance(optimizer, LBFGS):
             return quasi_newton.advance(self, optimizer, coefficients[0], batch, masks)
         return self.train_batch(batch, coefficients, masks)
@@ -482,6 +495,13 @@ class Backend(ABC):
             raise SpecError(message)
         if options.is_mixed:
             _check_mixed(options)
+        noisy = [placed.name for placed in graph if isinstance(placed.layer, Noise)]
+        if options.optimizer.full_batch and noisy and not options.parity:
+            message = (
+                f"parity=False draws {noisy[0]} anew in each evaluation, which the line search of "
+                f"{options.optimizer!r} cannot take; leave parity on"
+            )
+            raise SpecError(message)
         self.load()
         gaps = self.gaps(graph, options)
         if gaps:

@@ -48,6 +48,8 @@ class Checkpoint:
         Of the weights.
     precision : str
         Whether training computes products in half.
+    parity : bool
+        Whether dropout and noise are the same on all backends.
     weights, state : dict of str to ndarray
         Neutral weights and optimizer state.
     history : dict of str to list of float
@@ -73,6 +75,7 @@ class Checkpoint:
     provenance: dict[str, str]
     loss_weights: tuple[float, ...] = ()
     precision: str = "full"
+    parity: bool = True
 
 
 @contextmanager
@@ -125,6 +128,7 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
         "plateau": checkpoint.plateau._asdict(),
         "dtype": checkpoint.dtype,
         "precision": checkpoint.precision,
+        "parity": checkpoint.parity,
         "history": checkpoint.history,
         "provenance": checkpoint.provenance,
     }
@@ -185,4 +189,5 @@ def _decoded(about: Mapping[str, Any], arrays: Arrays) -> Checkpoint:
         # Files of unifw 0.1 know none.
         loss_weights=tuple(float(weight) for weight in about.get("loss_weights", ())),
         precision=str(about.get("precision", "full")),
+        parity=bool(about.get("parity", True)),
     )

@@ -73,6 +73,9 @@ class Model:
     precision : {"full", "mixed"}
         ``"mixed"`` trains with the products of dense layers and convolutions in float16 and a scaled
         loss, where the backend can; default ``"full"``.
+    parity : bool
+        Whether dropout and noise are the same on every backend (default ``True``), or drawn by the
+        quickest seeded generator that this one has.
     weights : mapping of str to array, optional
         To start from instead of fresh ones.
     isolate : {"auto", True, False}
@@ -107,6 +110,7 @@ class Model:
         device: str = "cpu",
         dtype: str = "float32",
         precision: str = "full",
+        parity: bool = True,
         weights: Mapping[str, npt.ArrayLike] | None = None,
         isolate: bool | str = "auto",
         python: str | os.PathLike[str] | None = None,
@@ -125,6 +129,7 @@ class Model:
             dtype=check.choice("dtype", dtype, ("float32", "float64")),
             precision=check.choice("precision", precision, ("full", "mixed")),
             seed=check.count("seed", seed, least=0),
+            parity=check.flag("parity", parity),
             loss_weights=loss_weights_of(net, losses, loss_weights),
         )
         self._options.optimizer.places([n for n, part in net.parts.items() if part.trainable])
@@ -531,6 +536,7 @@ class Model:
             plateau=self._plateau,
             dtype=self._options.dtype,
             precision=self._options.precision,
+            parity=self._options.parity,
             weights=self._session.weights(),
             state=self._session.state(),
             history={name: list(values) for name, values in self._history.items()},
@@ -611,6 +617,7 @@ def _restore(
         device=device,
         dtype=stored.dtype,
         precision=stored.precision,
+        parity=stored.parity,
         weights=stored.weights,
         isolate=isolate,
         python=python,

@@ -86,6 +86,7 @@ def options_data(options: Options) -> dict[str, Any]:
         "dtype": options.dtype,
         "precision": options.precision,
         "seed": options.seed,
+        "parity": options.parity,
         "loss_weights": options.loss_weights,
     }
 
@@ -99,6 +100,7 @@ def read_options(about: Mapping[str, Any]) -> Options:
         dtype=about["dtype"],
         precision=about["precision"],
         seed=about["seed"],
+        parity=about["parity"],
         loss_weights=tuple(about["loss_weights"]),
     )
 

@@ -12,10 +12,12 @@ from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Epoch, Options, Plan, Report, Session
 from unifw.backends.mindspore.holding import constraints, penalties
+from unifw.backends.mindspore.noise import drawing
 from unifw.backends.mindspore.rules import Masked, rules
 from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
 from unifw.backends.schedule import schedule
 from unifw.data import Data
+from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
@@ -31,7 +33,9 @@ FILL = 8
 class Body(nn.Cell):
     """The net in one mode: ``(xs, masks) -> outputs``, all of them tuples."""
 
-    def __init__(self, graph: Graph, parameters: Mapping[str, Any], *, training: bool) -> None:
+    def __init__(
+        self, graph: Graph, parameters: Mapping[str, Any], rules: Rules, *, training: bool
+    ) -> None:
         super().__init__(auto_prefix=False)
         places = {node.name: place for place, node in enumerate(graph.inputs)}
         cells = []
@@ -75,7 +79,7 @@ class Net(nn.Cell):
 
     def __init__(self, graph: Graph, parameters: Mapping[str, Any]) -> None:
         super().__init__(auto_prefix=False)
-        self.body = Body(graph, parameters, training=False)
+        self.body = Body(graph, parameters, rules, training=False)
         self.is_single = len(graph.outputs) == 1
 
     def construct(self, *xs: Any) -> Any:
@@ -110,6 +114,8 @@ def _filled(batch: Data, masks: Mapping[str, Array], size: int) -> tuple[Data, M
 class MindSporeSession(Session):
     """Two compiled graphs, one that trains and one that evaluates, over the same parameters."""
 
+    draws = True
+
     def __init__(self, graph: Graph, options: Options) -> None:
         super().__init__(graph, options)
         # Both settings belong to the whole process. Without the graph mode, every operation is
@@ -128,11 +134,12 @@ class MindSporeSession(Session):
         self._net = Net(graph, self._parameters)
         self._net.set_train(mode=False)
         self._trained = [self._parameters[n] for n, part in graph.parts.items() if part.trainable]
-        body = Body(graph, self._parameters, training=True)
+        drawn = rules if options.parity else drawing(options.seed)
+        body = Body(graph, self._parameters, drawn, training=True)
         pulls = penalties(graph.regularizers, self._parameters)
         holds = constraints(graph.constraints, self._parameters)
         judged = Judged(body, options.losses, options.loss_weights, graph.out_shapes, pulls)
-        masked = sum(isinstance(p.layer, L.Noise) for p in graph)
+        masked = sum(isinstance(p.layer, L.Noise) for p in graph) if options.parity else 0
         counts = (len(graph.inputs), len(graph.outputs), masked)
         passes = Passes(judged, self._trained, counts)
         self._step = TrainStep(passes, options.optimizer, self._trained, holds)

@@ -18,6 +18,7 @@ from unifw.backends.paddle.tables import rules_for
 from unifw.backends.paddle.training import clip, total_loss
 from unifw.backends.paddle.update import update
 from unifw.data import Data
+from unifw.randomness import step_seed
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
 
@@ -67,6 +68,8 @@ class Net(paddle.nn.Layer):
 class PaddleSession(Session):
     """Eager steps; ``update`` says how the weights change."""
 
+    draws = True
+
     def __init__(self, graph: Graph, options: Options) -> None:
         super().__init__(graph, options)
         with building(options.dtype):
@@ -103,6 +106,9 @@ class PaddleSession(Session):
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
         to, scale = self.tensor, self._scale
+        if not self.options.parity:
+            # Its generator belongs to the process; seeded in each step, it is nobody else's matter.
+            paddle.seed(step_seed(self.options.seed, self.steps))
         before = [] if scale is None else [weight.clone() for weight in self._running]
         outs = self._net.walk(
             tuple(map(to, batch.xs)),
