@@ -126,12 +126,15 @@ class Epoch:
         What each step weighs in the epoch's mean: its rows, or the sum of their weights.
     metrics : tuple of tuple of float
         For each output, its metrics' values.
+    parts : tuple of float
+        For each of several outputs, its own loss alone, a mean as ``loss`` is; empty for a single one.
     """
 
     number: int
     losses: Array
     shares: Array
     metrics: tuple[tuple[float, ...], ...] = ()
+    parts: tuple[float, ...] = ()
 
     @property
     def loss(self) -> float:
@@ -207,7 +210,9 @@ class Session(ABC):
         -------
         loss, outputs
             As the framework's own values before the step; ``host`` turns them into NumPy. They need
-            not be computed yet: reading them back at once would stall an asynchronous framework.
+            not be computed yet: reading them back at once would stall an asynchronous framework. With
+            several outputs the loss is a vector: the sum that is trained, then each output's own loss,
+            neither weighted nor with penalties.
         """
 
     @abstractmethod
@@ -289,11 +294,14 @@ class Session(ABC):
                 report(done, len(cuts))
         for outs, ys in kept:
             _measure(meters, [self.host(out) for out in outs], ys)
+        read = np.array([self.host(loss) for loss in losses], dtype=np.float64)
+        table, weights = read.reshape(len(losses), -1), np.array(shares, dtype=np.float64)
         return Epoch(
             number,
-            np.array([self.host(loss) for loss in losses], dtype=np.float64).reshape(-1),
-            np.array(shares, dtype=np.float64),
+            table[:, 0],
+            weights,
             tuple(tuple(m.result() for m in column) for column in meters),
+            tuple((weights @ table[:, 1:] / weights.sum()).tolist()),
         )
 
     def take_step(self, batch: Data) -> tuple[Any, Sequence[Any]]:

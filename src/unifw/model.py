@@ -167,7 +167,10 @@ class Model:
 
     @property
     def history(self) -> History:
-        """One list of numbers per epoch for ``"loss"``, each metric, and both with ``"val_"``."""
+        """One list of numbers per epoch for ``"loss"``, each metric, and both with ``"val_"``.
+
+        With several outputs each also has its own loss, ``"<output>_loss"``.
+        """
         return self._history
 
     @property
@@ -291,7 +294,7 @@ class Model:
     def _check_monitor(self, validated: bool) -> None:  # noqa: FBT001 - its only word
         """Refuse to begin if a schedule is to look at a number that training will not give."""
         schedule = self._options.optimizer.plateau
-        names = ["loss", *self._keys]
+        names = ["loss", *self._parts, *self._keys]
         known = names + [f"val_{name}" for name in names] * validated
         if schedule is not None and schedule.monitor not in known:
             message = (
@@ -308,7 +311,8 @@ class Model:
 
     def _logs(self, epoch: Epoch) -> dict[str, float]:
         values = (v for column in epoch.metrics for v in column)
-        return {"loss": epoch.loss} | dict(zip(self._keys, values, strict=True))
+        parts = dict(zip(self._parts, epoch.parts, strict=True))
+        return {"loss": epoch.loss} | parts | dict(zip(self._keys, values, strict=True))
 
     # -------------------------------------------------------------- using
 
@@ -322,7 +326,8 @@ class Model:
     ) -> dict[str, float]:
         """Return the loss and the metrics on data, ``"loss"`` first, computed in float64 by NumPy.
 
-        The loss has the penalties of regularized weights in it, as in training.
+        The loss has the penalties of regularized weights in it, as in training. With several outputs,
+        ``"<output>_loss"`` is that of one alone, neither weighted nor with penalties.
 
         Parameters
         ----------
@@ -339,24 +344,26 @@ class Model:
             [meter(m, probabilities=p) for m in column]
             for column, p in zip(self._metrics, self._probabilities, strict=True)
         ]
-        options, total, start = self._options, 0.0, 0
+        options, start = self._options, 0
+        sums = np.zeros(len(options.losses))
         for outs in self._session.predict(data.xs, batch_size):
             rows = slice(start, start + len(outs[0]))
             start = rows.stop
             batch = data.take(rows)
             weights = np.ones(len(batch)) if batch.weights is None else batch.weights
-            for column, out, y, rule, share in zip(
-                columns, outs, batch.ys, options.losses, options.loss_weights, strict=True
-            ):
-                total += share * float(per_sample(rule, out.astype(np.float64), y) @ weights)
+            judged = zip(columns, outs, batch.ys, options.losses, strict=True)
+            for place, (column, out, y, rule) in enumerate(judged):
+                sums[place] += per_sample(rule, out.astype(np.float64), y) @ weights
                 for single in column:
                     single.update(out, y)
         whole = len(data) if data.weights is None else float(data.weights.sum())
         values = [single.result() for column in columns for single in column]
-        loss = total / whole
+        means = sums / whole
+        loss = float(means @ options.loss_weights)
         if self._net.regularizers:
             loss += penalty(self._net, self._session.weights())
-        return {"loss": loss} | dict(zip(self._keys, values, strict=True))
+        parts = dict(zip(self._parts, means.tolist(), strict=False))
+        return {"loss": loss} | parts | dict(zip(self._keys, values, strict=True))
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Any:
         """Return the outputs, in the order of the rows.
@@ -557,6 +564,12 @@ class Model:
     def _probabilities(self) -> tuple[bool, ...]:
         ends = (last_layer(self._net, name) for name in self._net.outputs)
         return tuple(type(end) in (layers.Softmax, layers.Sigmoid) for end in ends)
+
+    @property
+    def _parts(self) -> list[str]:
+        """What the losses of several outputs are called; a single one is the loss."""
+        outputs = self._net.outputs
+        return [f"{name}_loss" for name in outputs] if len(outputs) > 1 else []
 
     @property
     def _keys(self) -> list[str]:

@@ -142,7 +142,7 @@ class MegEngineSession(Session):
         with self._gradients:
             outs = self._net.walk(xs, training=True, masks=dropped)
             losses, weights = self.options.losses, self.options.loss_weights
-            loss = total_loss(losses, weights, outs, ys, shares)
+            loss, parts = total_loss(losses, weights, outs, ys, shares)
             for penalty, weight in self._regularizers:
                 loss = loss + penalty(weight)
             if self._trained:
@@ -150,6 +150,8 @@ class MegEngineSession(Session):
         if not self._update(coefficients):
             for running, value in zip(self._running, before, strict=True):
                 running[...] = value
+        if len(parts) > 1:
+            loss = F.concat([value.reshape(1) for value in (loss, *parts)])
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> bool:

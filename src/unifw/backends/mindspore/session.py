@@ -200,6 +200,8 @@ class MindSporeSession(Session):
         else:
             given = map(self.tensor, (np.array(coefficients), *arrays, *shares))
             loss, outs = self._step(*given)
+        if len(self.options.losses) > 1:
+            *outs, loss = outs
         return loss, outs if rows == len(batch.xs[0]) else [Begun(out, rows) for out in outs]
 
     def host(self, value: Any) -> Array:

@@ -117,7 +117,7 @@ class PaddleSession(Session):
         )
         shares = None if batch.weights is None else to(batch.weights)
         losses, weights = self.options.losses, self.options.loss_weights
-        loss = total_loss(losses, weights, outs, tuple(map(to, batch.ys)), shares)
+        loss, parts = total_loss(losses, weights, outs, tuple(map(to, batch.ys)), shares)
         for penalty, weight in self._regularizers:
             loss = loss + penalty(weight)
         if self._trained:
@@ -138,6 +138,8 @@ class PaddleSession(Session):
                         self._extras.follow(self._trained)
             for weight in self._trained:
                 weight.clear_gradient(set_to_zero=False)
+        if len(parts) > 1:
+            loss = paddle.stack([loss, *parts])
         return loss.detach(), [out.detach() for out in outs]
 
     def _due(self, grads: Sequence[Any], before: Sequence[Any]) -> Sequence[Any] | None:
