@@ -31,7 +31,7 @@ LAYERS = (
     ),
     ("rules", "process", "zoo"),
     ("weights", "randomness", "formulas"),
-    ("measures", "arrays"),
+    ("measures", "arrays", "limits"),
     ("targets", "judging"),
     ("data",),
     ("quasi_newton",),

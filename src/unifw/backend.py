@@ -268,6 +268,8 @@ class Session(ABC):
                 f"{len(data)}, not {plan.batch_size}"
             )
             raise SpecError(message)
+        count = -(-len(data) // plan.batch_size) * (plan.last - plan.first)
+        self.options.optimizer.check_steps(self.steps + 1, self.steps + count, self.reductions)
         for number in range(plan.first, plan.last):
             yield self._epoch(data, plan, number, report)
 
