@@ -235,7 +235,8 @@ class Session(ABC):
     def state(self) -> Arrays:
         """Return a copy of the optimizer's state, ``layer.part/slot`` in the weights' layout.
 
-        For each trained weight it has the arrays that ``options.optimizer.kept`` names.
+        For each trained weight it has the arrays that ``options.optimizer.kept`` names. In mixed
+        precision it has ``loss_scale`` besides: the scale, and how many steps went well with it.
         """
 
     @abstractmethod

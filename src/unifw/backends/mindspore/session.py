@@ -191,6 +191,8 @@ class MindSporeSession(Session):
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
         rows = len(batch.xs[0])
+        if not self.options.parity:
+            masks = {}  # it draws them itself; those of a session beyond a wall are not wanted
         if self._full:
             batch, masks = _filled(batch, masks, max(rows, self._full))
         arrays = (*batch.xs, *batch.ys, *masks.values())

@@ -109,6 +109,7 @@ class PaddleSession(Session):
         if not self.options.parity:
             # Its generator belongs to the process; seeded in each step, it is nobody else's matter.
             paddle.seed(step_seed(self.options.seed, self.steps))
+            masks = {}
         before = [] if scale is None else [weight.clone() for weight in self._running]
         outs = self._net.walk(
             tuple(map(to, batch.xs)),
