@@ -12,7 +12,9 @@ import unifw as uf
 from unifw import layers as L
 from unifw.data import batches
 from unifw.errors import DataError, SpecError
+from unifw.limits import MOVES
 from unifw.randomness import random_masks, shuffled
+from unifw.spec.layers import CATALOGUE
 
 X = np.zeros((6, 1, 8, 8), dtype=np.float32)
 Y = np.arange(6)
@@ -202,3 +204,28 @@ def test_binary_class_weights_and_one_hot_targets_count() -> None:
     a.fit(x, np.eye(2)[y], class_weight={0: 2.0}, verbose=0)
     b.fit(x, y, class_weight={0: 2.0}, verbose=0)
     assert a.history["loss"] == pytest.approx(b.history["loss"], rel=1e-6)
+
+
+def test_indices_are_limited_position_by_position() -> None:
+    table = uf.Input((5,), dtype="int", name="table")
+    user, item = L.Embedding(10, 2)(table[:, 0]), L.Embedding(1000, 2)(table[:, 1:3])
+    turned = L.Permute((2, 1))(L.Reshape((1, 2))(table[:, 3:]))
+    both = L.Concatenate()(L.Flatten()(turned), table[:, 4:])
+    tags = L.Embedding(50, 2)(both)
+    flat = [L.Flatten()(each) for each in (user, item, tags)]
+    model = uf.Model(uf.Graph(table, L.Dense(1)(L.Concatenate()(*flat))))
+    row = np.array([[9, 999, 999, 49, 49]])
+    assert model.predict(row).shape == (1, 1)
+    for place, limit in enumerate((10, 1000, 1000, 50, 50)):
+        wrong = row.copy()
+        wrong[0, place] = limit
+        says = rf"x \(table\)\[:, {place}\] must lie in 0 … {limit - 1} .* got {limit} … {limit}"
+        with pytest.raises(DataError, match=says):
+            model.predict(wrong)
+    with pytest.raises(DataError, match=r"\[:, 0\] must lie in 0 … 9"):
+        model.predict(row - 10)
+
+
+def test_every_layer_that_moves_whole_numbers_is_followed() -> None:
+    moving = {kind for kind in CATALOGUE.values() if kind.takes == "any" and kind.gives == "same"}
+    assert moving == set(MOVES)

@@ -79,7 +79,7 @@ def test_several_inputs_and_outputs_by_list_and_by_name() -> None:
     )
     model.fit([xa, xb], [kinds, sizes], verbose=0)
     model.fit({"a": xa, "b": xb}, {"size": sizes, "kind": kinds}, verbose=0)
-    assert list(model.history) == ["loss", "kind_accuracy", "size_mae"]
+    assert list(model.history) == ["loss", "kind_loss", "size_loss", "kind_accuracy", "size_mae"]
     one, two = model.predict((xa, xb))
     assert (one.shape, two.shape) == ((5, 4), (5, 1))
     with pytest.raises(DataError, match="2 inputs"):

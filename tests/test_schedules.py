@@ -177,3 +177,16 @@ def test_the_step_of_a_schedule_is_counted_over_all_calls_of_fit(model: Any, few
         for name, value in before.items()
         if "running" not in name
     )
+
+
+def test_a_rate_that_will_be_zero_is_refused_before_training() -> None:
+    net = uf.Sequential([uf.layers.Dense(1)], input_shape=(2,))
+    rule = uf.optimizers.Ftrl(S.PolynomialDecay(0.1, 4))
+    model = uf.Model(net, loss="mse", optimizer=rule)
+    x, y = np.ones((4, 2)), np.ones((4, 1))
+    model.fit(x, y, epochs=2, batch_size=2, verbose=0)
+    before = model.weights
+    with pytest.raises(SpecError, match="the learning rate of step 5 is 0"):
+        model.fit(x, y, batch_size=2, verbose=0)
+    assert (model.epoch, model.session.steps) == (2, 4)
+    assert all(np.array_equal(value, before[name]) for name, value in model.weights.items())

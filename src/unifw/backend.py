@@ -34,8 +34,10 @@ from unifw.errors import (
 )
 from unifw.measures.metrics import Meter, meter
 from unifw.process import noting_changes
-from unifw.randomness import random_masks
+from unifw.randomness import quick_masks, random_masks
+from unifw.rules import Reason
 from unifw.spec.graph import Graph
+from unifw.spec.layers import Noise
 from unifw.spec.losses import Loss
 from unifw.spec.metrics import Metric
 from unifw.spec.optimizers import LBFGS, SGD, Optimizer
@@ -61,8 +63,13 @@ class Options:
         As the framework spells it, default ``"cpu"``.
     dtype : {"float32", "float64"}
         Of weights and computation.
+    precision : {"full", "mixed"}
+        Whether training computes products in half; weights are of ``dtype`` either way.
     seed : int
         For shuffles, dropout masks and noise.
+    parity : bool
+        Whether dropout and noise are unifw's own, the same on all backends; else by the quickest
+        generator that the backend has, seeded.
     loss_weights : tuple of float
         What each loss counts in the sum that is trained; all 1 when left out.
     """
@@ -71,12 +78,19 @@ class Options:
     optimizer: Optimizer = field(default_factory=SGD)
     device: str = "cpu"
     dtype: str = "float32"
+    precision: str = "full"
     seed: int = 0
+    parity: bool = True
     loss_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.loss_weights:
             object.__setattr__(self, "loss_weights", (1.0,) * len(self.losses))
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether training computes products in half."""
+        return self.precision == "mixed"
 
     @property
     def labelled(self) -> dict[str, Loss]:
@@ -113,12 +127,15 @@ class Epoch:
         What each step weighs in the epoch's mean: its rows, or the sum of their weights.
     metrics : tuple of tuple of float
         For each output, its metrics' values.
+    parts : tuple of float
+        For each of several outputs, its own loss alone, a mean as ``loss`` is; empty for a single one.
     """
 
     number: int
     losses: Array
     shares: Array
     metrics: tuple[tuple[float, ...], ...] = ()
+    parts: tuple[float, ...] = ()
 
     @property
     def loss(self) -> float:
@@ -143,6 +160,8 @@ class Session(ABC):
         ``accumulate`` a part of one.
     reductions : int
         How many times a schedule that looks at the course of training has reduced the learning rate.
+    draws : bool
+        Whether without ``parity`` it draws dropout and noise itself, and takes no masks.
     where : str
         In which process it lives, in words.
     is_remote : bool
@@ -151,6 +170,7 @@ class Session(ABC):
         The framework's own name and its version there.
     """
 
+    draws: ClassVar[bool] = False
     where: str = "in this process"
     is_remote: bool = False
     framework: str = ""
@@ -184,13 +204,16 @@ class Session(ABC):
         coefficients : tuple of float
             ``options.optimizer.numbers(steps, reductions)``.
         masks : mapping of str to ndarray
-            For each node of dropout or noise, what its input is multiplied by, or what is added.
+            For each node of dropout or noise, what its input is multiplied by, or what is added; none
+            if the session ``draws`` and ``parity`` is off.
 
         Returns
         -------
         loss, outputs
             As the framework's own values before the step; ``host`` turns them into NumPy. They need
-            not be computed yet: reading them back at once would stall an asynchronous framework.
+            not be computed yet: reading them back at once would stall an asynchronous framework. With
+            several outputs the loss is a vector: the sum that is trained, then each output's own loss,
+            neither weighted nor with penalties.
         """
 
     @abstractmethod
@@ -213,7 +236,8 @@ class Session(ABC):
     def state(self) -> Arrays:
         """Return a copy of the optimizer's state, ``layer.part/slot`` in the weights' layout.
 
-        For each trained weight it has the arrays that ``options.optimizer.kept`` names.
+        For each trained weight it has the arrays that ``options.optimizer.kept`` names. In mixed
+        precision it has ``loss_scale`` besides: the scale, and how many steps went well with it.
         """
 
     @abstractmethod
@@ -264,6 +288,8 @@ class Session(ABC):
                 f"{len(data)}, not {plan.batch_size}"
             )
             raise SpecError(message)
+        count = -(-len(data) // plan.batch_size) * (plan.last - plan.first)
+        self.options.optimizer.check_steps(self.steps + 1, self.steps + count, self.reductions)
         for number in range(plan.first, plan.last):
             yield self._epoch(data, plan, number, report)
 
@@ -290,11 +316,14 @@ class Session(ABC):
                 report(done, len(cuts))
         for outs, ys in kept:
             _measure(meters, [self.host(out) for out in outs], ys)
+        read = np.array([self.host(loss) for loss in losses], dtype=np.float64)
+        table, weights = read.reshape(len(losses), -1), np.array(shares, dtype=np.float64)
         return Epoch(
             number,
-            np.array([self.host(loss) for loss in losses], dtype=np.float64).reshape(-1),
-            np.array(shares, dtype=np.float64),
+            table[:, 0],
+            weights,
             tuple(tuple(m.result() for m in column) for column in meters),
+            tuple((weights @ table[:, 1:] / weights.sum()).tolist()),
         )
 
     def take_step(self, batch: Data) -> tuple[Any, Sequence[Any]]:
@@ -310,7 +339,11 @@ class Session(ABC):
             coefficients = optimizer.coefficients(self.steps, rate)
         else:
             coefficients = optimizer.numbers(self.steps, self.reductions)
-        masks = random_masks(self.graph, self.options.seed, self.steps, len(batch))
+        masks: Mapping[str, Array] = {}
+        if self.options.parity:
+            masks = random_masks(self.graph, self.options.seed, self.steps, len(batch))
+        elif not self.draws:
+            masks = quick_masks(self.graph, self.options.seed, self.steps, len(batch))
         if isinstance(optimizer, LBFGS):
             return quasi_newton.advance(self, optimizer, coefficients[0], batch, masks)
         return self.train_batch(batch, coefficients, masks)
@@ -331,6 +364,20 @@ def _version(distribution: str) -> str:
     return importlib.metadata.version(distribution)
 
 
+def _check_mixed(options: Options) -> None:
+    """Refuse what does not go with mixed precision."""
+    optimizer = options.optimizer
+    if options.dtype != "float32":
+        message = f"precision='mixed' keeps its weights in float32: dtype cannot be {options.dtype}"
+        raise SpecError(message)
+    if optimizer.full_batch or optimizer.accumulate > 1:
+        message = (
+            f"precision='mixed' leaves out a step that overflows, which {optimizer!r} cannot: it "
+            "takes an optimizer of single batches, without accumulate"
+        )
+        raise SpecError(message)
+
+
 class Backend(ABC):
     """One framework, as unifw knows it before importing it.
 
@@ -348,6 +395,8 @@ class Backend(ABC):
         Range of versions unifw is tested with, as a PEP 440 specifier.
     dtypes : tuple of str
         What it computes in.
+    narrow : str
+        Why it computes in no other dtype, as the end of a sentence; for the message that refuses one.
     clashes : tuple of str
         Modules that, when loaded before, make its import fail.
     advice : str
@@ -364,6 +413,7 @@ class Backend(ABC):
     distributions: ClassVar[tuple[str, ...]]
     tested: ClassVar[str]
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    narrow: ClassVar[str] = ""
     clashes: ClassVar[tuple[str, ...]] = ()
     advice: ClassVar[str] = ""
     pythons: ClassVar[tuple[str, ...]] = ()
@@ -437,8 +487,22 @@ class Backend(ABC):
         found = []
         if options.dtype not in self.dtypes:
             known = " and ".join(self.dtypes)
-            found.append(f"dtype {options.dtype}: it computes in {known} (backend 'numpy': both)")
+            why = f", as {self.narrow}" if self.narrow else ""
+            found.append(
+                f"dtype {options.dtype}: it computes in {known}{why} "
+                "(backends 'numpy' and 'paddle': in both)"
+            )
+        unmixed = self.unmixed(options.device) if options.is_mixed else None
+        if unmixed is not None:
+            found.append(
+                f"precision mixed: {unmixed} (backend 'megengine' has it, and 'paddle' on a GPU)"
+            )
         return found + self.missing(graph, options)
+
+    def unmixed(self, device: str) -> str | None:
+        """Return why there is no mixed precision on a device, or ``None`` if there is."""
+        del device
+        return Reason.NOT_WRITTEN.value
 
     @abstractmethod
     def missing(self, graph: Graph, options: Options) -> list[str]:
@@ -468,10 +532,20 @@ class Backend(ABC):
                 f"constraints on {', '.join(graph.constraints)}; take another optimizer"
             )
             raise SpecError(message)
+        if options.is_mixed:
+            _check_mixed(options)
+        noisy = [placed.name for placed in graph if isinstance(placed.layer, Noise)]
+        if options.optimizer.full_batch and noisy and not options.parity:
+            message = (
+                f"parity=False draws {noisy[0]} anew in each evaluation, which the line search of "
+                f"{options.optimizer!r} cannot take; leave parity on"
+            )
+            raise SpecError(message)
         self.load()
         gaps = self.gaps(graph, options)
         if gaps:
-            instead = "Backend 'numpy' can run every net." if self.name != "numpy" else ""
+            can = self.name != "numpy" and not options.is_mixed
+            instead = "Backend 'numpy' can run every net." if can else ""
             raise Unsupported(f"backend {self.name!r}", gaps, instead)
         if options.device != "cpu" and options.device not in self.devices():
             message = (

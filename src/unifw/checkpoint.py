@@ -46,6 +46,10 @@ class Checkpoint:
         How far a ``ReduceOnPlateau`` has come.
     dtype : str
         Of the weights.
+    precision : str
+        Whether training computes products in half.
+    parity : bool
+        Whether dropout and noise are the same on all backends.
     weights, state : dict of str to ndarray
         Neutral weights and optimizer state.
     history : dict of str to list of float
@@ -70,6 +74,8 @@ class Checkpoint:
     history: dict[str, list[float]]
     provenance: dict[str, str]
     loss_weights: tuple[float, ...] = ()
+    precision: str = "full"
+    parity: bool = True
 
 
 @contextmanager
@@ -121,6 +127,8 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
         "step": checkpoint.step,
         "plateau": checkpoint.plateau._asdict(),
         "dtype": checkpoint.dtype,
+        "precision": checkpoint.precision,
+        "parity": checkpoint.parity,
         "history": checkpoint.history,
         "provenance": checkpoint.provenance,
     }
@@ -180,4 +188,6 @@ def _decoded(about: Mapping[str, Any], arrays: Arrays) -> Checkpoint:
         provenance={str(k): str(v) for k, v in about["provenance"].items()},
         # Files of unifw 0.1 know none.
         loss_weights=tuple(float(weight) for weight in about.get("loss_weights", ())),
+        precision=str(about.get("precision", "full")),
+        parity=bool(about.get("parity", True)),
     )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from unifw.arrays import array_of, finite, in_range, shape_message, whole
 from unifw.errors import DataError
+from unifw.limits import index_limit, index_limits
 from unifw.randomness import shuffled
 from unifw.spec.graph import Graph
 from unifw.spec.losses import Loss, Targets
@@ -97,7 +98,7 @@ def check_inputs(graph: Graph, x: Any) -> tuple[Array, ...]:
             raise DataError(shape_message(label, array.shape, node.shape))
         if node.dtype == "int":
             arrays.append(whole(label, array))
-            in_range(label, arrays[-1], index_limit(graph, node.name), "values")
+            _in_limits(label, arrays[-1], index_limits(graph, node.name))
         else:
             arrays.append(finite(label, array))
     _same_length([(node.name, a) for node, a in zip(graph.inputs, arrays, strict=True)])
@@ -234,23 +235,17 @@ def _sorted_out(given: Any, names: list[str], what: str) -> list[Any]:
     return list(given)
 
 
-def index_limit(graph: Graph, source: str) -> int:
-    """Return below which number the values of an integer input must stay.
-
-    That is the smallest limit of the layers it reaches (a table's rows, a series' length); without one, the
-    largest 32-bit number: what every framework can hold.
-    """
-    reach = {source}
-    limit = int(np.iinfo(np.int32).max)
-    for placed in graph:
-        for place, read in enumerate(placed.sources):
-            if read not in reach:
-                continue
-            own = placed.layer.index_limit(place, *placed.in_shapes)
-            limit = limit if own is None else min(limit, own)
-            if placed.dtype == "int":
-                reach.add(placed.name)
-    return limit
+def _in_limits(label: str, array: Array, limits: Array) -> None:
+    """Refuse whole numbers that are beyond the limit of their position."""
+    beyond = ((array < 0) | (array >= limits)).any(axis=0)
+    if not beyond.any():
+        return
+    place = tuple(int(n) for n in np.argwhere(beyond)[0])
+    if limits.min() == limits.max():
+        in_range(label, array, int(limits.min()), "values")
+    where = ", ".join((":", *map(str, place)))
+    spot: tuple[Any, ...] = (slice(None), *place)
+    in_range(f"{label}[{where}]", array[spot], int(limits[place]), "values")
 
 
 def _same_length(named: list[tuple[str, Array]]) -> None:

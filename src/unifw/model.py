@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,14 @@ from unifw.spec import check, layers
 from unifw.spec.graph import Graph
 from unifw.spec.optimizers import optimizer as optimizer_of
 from unifw.spec.schedules import Plateau
-from unifw.weights import Arrays, check_state, check_weights, initial
+from unifw.weights import (
+    FIRST_SCALE,
+    LOSS_SCALE,
+    Arrays,
+    check_state,
+    check_weights,
+    initial,
+)
 
 if TYPE_CHECKING:
     from unifw.export import ExportReport, Verified
@@ -70,7 +78,13 @@ class Model:
     device : str
         As the framework spells it, for example ``"gpu:0"``; default ``"cpu"``.
     dtype : {"float32", "float64"}
-        Default ``"float32"``; float64 on NumPy.
+        Of weights, state and computation; default ``"float32"``. Float64 on NumPy and Paddle.
+    precision : {"full", "mixed"}
+        ``"mixed"`` trains with the products of dense layers and convolutions in float16 and a scaled
+        loss, where the backend can; default ``"full"``.
+    parity : bool
+        Whether dropout and noise are the same on every backend (default ``True``), or drawn by the
+        quickest seeded generator that this one has.
     weights : mapping of str to array, optional
         To start from instead of fresh ones.
     isolate : {"auto", True, False}
@@ -104,6 +118,8 @@ class Model:
         seed: int = 0,
         device: str = "cpu",
         dtype: str = "float32",
+        precision: str = "full",
+        parity: bool = True,
         weights: Mapping[str, npt.ArrayLike] | None = None,
         isolate: bool | str = "auto",
         python: str | os.PathLike[str] | None = None,
@@ -120,7 +136,9 @@ class Model:
             optimizer=optimizer_of(optimizer),
             device=_text("device", device),
             dtype=check.choice("dtype", dtype, ("float32", "float64")),
+            precision=check.choice("precision", precision, ("full", "mixed")),
             seed=check.count("seed", seed, least=0),
+            parity=check.flag("parity", parity),
             loss_weights=loss_weights_of(net, losses, loss_weights),
         )
         self._options.optimizer.places([n for n, part in net.parts.items() if part.trainable])
@@ -158,7 +176,10 @@ class Model:
 
     @property
     def history(self) -> History:
-        """One list of numbers per epoch for ``"loss"``, each metric, and both with ``"val_"``."""
+        """One list of numbers per epoch for ``"loss"``, each metric, and both with ``"val_"``.
+
+        With several outputs each also has its own loss, ``"<output>_loss"``.
+        """
         return self._history
 
     @property
@@ -298,7 +319,7 @@ class Model:
     def _check_monitor(self, validated: bool) -> None:  # noqa: FBT001 - its only word
         """Refuse to begin if a schedule is to look at a number that training will not give."""
         schedule = self._options.optimizer.plateau
-        names = ["loss", *self._keys]
+        names = ["loss", *self._parts, *self._keys]
         known = names + [f"val_{name}" for name in names] * validated
         if schedule is not None and schedule.monitor not in known:
             message = (
@@ -315,7 +336,8 @@ class Model:
 
     def _logs(self, epoch: Epoch) -> dict[str, float]:
         values = (v for column in epoch.metrics for v in column)
-        return {"loss": epoch.loss} | dict(zip(self._keys, values, strict=True))
+        parts = dict(zip(self._parts, epoch.parts, strict=True))
+        return {"loss": epoch.loss} | parts | dict(zip(self._keys, values, strict=True))
 
     # -------------------------------------------------------------- using
 
@@ -329,7 +351,8 @@ class Model:
     ) -> dict[str, float]:
         """Return the loss and the metrics on data, ``"loss"`` first, computed in float64 by NumPy.
 
-        The loss has the penalties of regularized weights in it, as in training.
+        The loss has the penalties of regularized weights in it, as in training. With several outputs,
+        ``"<output>_loss"`` is that of one alone, neither weighted nor with penalties.
 
         Parameters
         ----------
@@ -346,24 +369,26 @@ class Model:
             [meter(m, probabilities=p) for m in column]
             for column, p in zip(self._metrics, self._probabilities, strict=True)
         ]
-        options, total, start = self._options, 0.0, 0
+        options, start = self._options, 0
+        sums = np.zeros(len(options.losses))
         for outs in self._session.predict(data.xs, batch_size):
             rows = slice(start, start + len(outs[0]))
             start = rows.stop
             batch = data.take(rows)
             weights = np.ones(len(batch)) if batch.weights is None else batch.weights
-            for column, out, y, rule, share in zip(
-                columns, outs, batch.ys, options.losses, options.loss_weights, strict=True
-            ):
-                total += share * float(per_sample(rule, out.astype(np.float64), y) @ weights)
+            judged = zip(columns, outs, batch.ys, options.losses, strict=True)
+            for place, (column, out, y, rule) in enumerate(judged):
+                sums[place] += per_sample(rule, out.astype(np.float64), y) @ weights
                 for single in column:
                     single.update(out, y)
         whole = len(data) if data.weights is None else float(data.weights.sum())
         values = [single.result() for column in columns for single in column]
-        loss = total / whole
+        means = sums / whole
+        loss = float(means @ options.loss_weights)
         if self._net.regularizers:
             loss += penalty(self._net, self._session.weights())
-        return {"loss": loss} | dict(zip(self._keys, values, strict=True))
+        parts = dict(zip(self._parts, means.tolist(), strict=False))
+        return {"loss": loss} | parts | dict(zip(self._keys, values, strict=True))
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Any:
         """Return the outputs, in the order of the rows.
@@ -453,11 +478,13 @@ class Model:
         self._refuse_if_averaged("load_weights")
         self._session.load(check_weights(self._net, weights))
 
-    def to(
+    def to(  # noqa: PLR0913 - where to, and what may change on the way
         self,
         backend: str,
         *,
         device: str = "cpu",
+        dtype: str | None = None,
+        precision: str | None = None,
         isolate: bool | str = "auto",
         python: str | os.PathLike[str] | None = None,
     ) -> Model:
@@ -469,8 +496,12 @@ class Model:
         ----------
         backend, device, isolate, python
             As for ``Model``.
+        dtype, precision : str, optional
+            As for ``Model``; default what they are. Backends that lack them refuse, so a model in float64 or
+            mixed precision names another on its way there.
         """
-        return _restore(self.checkpoint(), backend, device, isolate, python)
+        stored = _retyped(self.checkpoint(), dtype, precision)
+        return _restore(stored, backend, device, isolate, python)
 
     def close(self) -> None:
         """Let go of the session, and of the process it may have; the model cannot be used then.
@@ -599,6 +630,8 @@ class Model:
             step=self._session.steps,
             plateau=self._plateau,
             dtype=self._options.dtype,
+            precision=self._options.precision,
+            parity=self._options.parity,
             weights=self._session.weights(),
             state=self._session.state(),
             history={name: list(values) for name, values in self._history.items()},
@@ -621,6 +654,12 @@ class Model:
         return tuple(type(end) in (layers.Softmax, layers.Sigmoid) for end in ends)
 
     @property
+    def _parts(self) -> list[str]:
+        """What the losses of several outputs are called; a single one is the loss."""
+        outputs = self._net.outputs
+        return [f"{name}_loss" for name in outputs] if len(outputs) > 1 else []
+
+    @property
     def _keys(self) -> list[str]:
         several = len(self._net.outputs) > 1
         return [
@@ -630,11 +669,13 @@ class Model:
         ]
 
 
-def load(
+def load(  # noqa: PLR0913 - a file, and where it is to live
     path: str | os.PathLike[str],
     backend: str | None = None,
     *,
     device: str = "cpu",
+    dtype: str | None = None,
+    precision: str | None = None,
     isolate: bool | str = "auto",
     python: str | os.PathLike[str] | None = None,
 ) -> Model:
@@ -648,6 +689,8 @@ def load(
         Where it shall live now; default the one it was saved on.
     device, isolate, python
         As for ``Model``.
+    dtype, precision : str, optional
+        As for ``Model``; default what it was saved in.
 
     Raises
     ------
@@ -656,9 +699,21 @@ def load(
     NotInstalled, Unsupported …
         If the backend cannot be used.
     """
-    stored = checkpoint.read(path)
+    stored = _retyped(checkpoint.read(path), dtype, precision)
     name = backend or stored.provenance.get("backend", "numpy")
     return _restore(stored, name, device, isolate, python)
+
+
+def _retyped(
+    stored: checkpoint.Checkpoint, dtype: str | None, precision: str | None
+) -> checkpoint.Checkpoint:
+    """Return a checkpoint as it is in another dtype or precision; the loss's scale begins anew."""
+    wanted = precision or stored.precision
+    scale = {LOSS_SCALE: np.array(FIRST_SCALE)} if wanted == "mixed" else {}
+    state = {name: value for name, value in stored.state.items() if name != LOSS_SCALE}
+    if wanted == stored.precision:
+        scale = {name: value for name, value in stored.state.items() if name == LOSS_SCALE}
+    return replace(stored, dtype=dtype or stored.dtype, precision=wanted, state=state | scale)
 
 
 def _restore(
@@ -678,11 +733,14 @@ def _restore(
         seed=stored.seed,
         device=device,
         dtype=stored.dtype,
+        precision=stored.precision,
+        parity=stored.parity,
         weights=stored.weights,
         isolate=isolate,
         python=python,
     )
-    state = check_state(stored.graph, stored.optimizer.kept, stored.state)
+    more = {LOSS_SCALE: (2,)} if stored.precision == "mixed" else {}
+    state = check_state(stored.graph, stored.optimizer.kept, stored.state, more)
     model._session.load_state(state)  # noqa: SLF001 - a second constructor of the class
     model._session.steps = stored.step  # noqa: SLF001
     model._epoch = stored.epoch  # noqa: SLF001

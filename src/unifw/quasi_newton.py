@@ -64,7 +64,7 @@ def advance(
             told.append((loss, outs))
         gradients = live.state()
         slots = {name: gradients[f"{name}/gradient"] for name in trained}
-        return float(live.host(loss)), _joined(slots, trained)
+        return float(live.host(loss).reshape(-1)[0]), _joined(slots, trained)
 
     pairs = _pairs(state, rule, trained)
     value, gradient = evaluate(start)

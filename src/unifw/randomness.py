@@ -14,7 +14,7 @@ from unifw.spec.graph import Graph
 from unifw.spec.initializers import random_state
 from unifw.spec.layers import Dropout, GaussianNoise, Noise, SpatialDropout
 
-__all__ = ["random_masks", "shuffled"]
+__all__ = ["quick_masks", "random_masks", "shuffled", "step_seed"]
 
 Array = npt.NDArray[Any]
 # (number of raw draws of 64 bits) -> the draws
@@ -45,6 +45,28 @@ def random_masks(
         for placed in graph
         if isinstance(placed.layer, Noise)
     }  # fmt: skip
+
+
+def quick_masks(
+    graph: Graph, seed: int, step: int, rows: int
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return what ``random_masks`` does, as quickly as NumPy can: another stream, which may change.
+
+    They depend on the seed, the step and the place of the node.
+    """
+    found = {}
+    for place, placed in enumerate(graph):
+        layer = placed.layer
+        if isinstance(layer, Noise):
+            shape = (rows, *layer.noise_shape(placed.in_shape))
+            generator = np.random.Generator(np.random.SFC64([seed, step, place]))
+            found[placed.name] = QUICK[type(layer)](layer, shape, generator)
+    return found
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Return a seed of 31 bits for one step, for generators that belong to a whole process."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0] >> 1)
 
 
 def _drawn(layer: Noise, shape: tuple[int, ...], key: str) -> npt.NDArray[np.float32]:
@@ -79,4 +101,28 @@ DRAWS: Mapping[type[Noise], tuple[str, Callable[[Any, int, Source], Array]]] = M
         SpatialDropout: ("spatial_dropout", _kept),
         GaussianNoise: ("gaussian_noise", _normal),
     }
+)
+
+
+def _quickly_kept(
+    layer: Any, shape: tuple[int, ...], generator: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    kept = generator.random(shape, dtype=np.float32) >= np.float32(layer.rate)
+    return kept * np.float32(1 / (1 - layer.rate))
+
+
+def _quickly_normal(
+    layer: Any, shape: tuple[int, ...], generator: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    return generator.standard_normal(shape, dtype=np.float32) * np.float32(layer.std)
+
+
+QUICK: Mapping[type[Noise], Callable[[Any, tuple[int, ...], Any], npt.NDArray[np.float32]]] = (
+    MappingProxyType(
+        {
+            Dropout: _quickly_kept,
+            SpatialDropout: _quickly_kept,
+            GaussianNoise: _quickly_normal,
+        }
+    )
 )

@@ -58,6 +58,10 @@ class Rules:
         """Return the builder for a value whose support has been checked."""
         return self._builders[type(value)]
 
+    def of(self, kind: type[Value]) -> Callable[..., Any]:
+        """Return the builder of a kind that has one."""
+        return self._builders[kind]
+
     def why_not(self, kind: type[Value]) -> str | None:
         """Return why ``kind`` cannot be built, or ``None`` if it can."""
         if kind in self._builders:

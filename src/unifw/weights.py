@@ -7,6 +7,7 @@ channel 1-D.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,23 @@ import numpy.typing as npt
 from unifw.errors import WeightsError
 from unifw.spec.graph import Graph
 
-__all__ = ["Arrays", "check_state", "check_weights", "initial", "prefixed", "under"]
+__all__ = [
+    "FIRST_SCALE",
+    "LOSS_SCALE",
+    "Arrays",
+    "check_state",
+    "check_weights",
+    "initial",
+    "prefixed",
+    "under",
+]
 
 Arrays = dict[str, npt.NDArray[np.floating]]
+
+# Under which the state of mixed precision holds the loss's scale and the good steps since it changed, and
+# what they are at first.
+LOSS_SCALE = "loss_scale"
+FIRST_SCALE = (2.0**15, 0.0)
 
 
 def initial(graph: Graph, seed: int) -> Arrays:
@@ -39,8 +54,15 @@ def check_weights(graph: Graph, weights: Mapping[str, npt.ArrayLike]) -> Arrays:
     return _fit(shapes, weights, "weights")
 
 
-def check_state(graph: Graph, slots: tuple[str, ...], state: Mapping[str, npt.ArrayLike]) -> Arrays:
+def check_state(
+    graph: Graph,
+    slots: tuple[str, ...],
+    state: Mapping[str, npt.ArrayLike],
+    more: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+) -> Arrays:
     """Return optimizer state ``layer.part/slot → array`` if it fits the net and the optimizer.
+
+    ``more`` gives the shapes of what else is kept.
 
     Raises
     ------
@@ -53,7 +75,7 @@ def check_state(graph: Graph, slots: tuple[str, ...], state: Mapping[str, npt.Ar
         if part.trainable
         for slot in slots
     }
-    return _fit(shapes, state, "optimizer state")
+    return _fit(shapes | dict(more), state, "optimizer state")
 
 
 def prefixed(prefix: str, arrays: Mapping[str, npt.NDArray[np.floating]]) -> Arrays:

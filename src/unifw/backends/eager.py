@@ -72,12 +72,14 @@ def activation(function: Callable[[Any, Any], Any]) -> Callable[[Placed], Forwar
     return rule
 
 
-def by_formula(functional: Functional) -> Callable[[Formula], Callable[[Placed], Forward]]:
-    """Return what makes a rule of a shared formula, in the words of a framework."""
+def by_formula(
+    functional: Callable[[], Functional],
+) -> Callable[[Formula], Callable[[Placed], Forward]]:
+    """Return what makes a rule of a shared formula, in the words of a framework; asked per node."""
 
     def wrap(formula: Formula) -> Callable[[Placed], Forward]:
         def rule(placed: Placed) -> Forward:
-            applied, parts = formula(placed, functional), tuple(placed.parts)
+            applied, parts = formula(placed, functional()), tuple(placed.parts)
             return lambda call: applied(call.inputs, tuple([call.weights[p] for p in parts]))
 
         return rule
@@ -85,15 +87,17 @@ def by_formula(functional: Functional) -> Callable[[Formula], Callable[[Placed],
     return wrap
 
 
-def judged_by(functional: Functional) -> Callable[[LossFormula], Callable[..., Any]]:
-    """Return what makes a loss's rule of a shared formula, in the words of a framework."""
+def judged_by(
+    functional: Callable[[Any], Functional],
+) -> Callable[[LossFormula], Callable[..., Any]]:
+    """Return what makes a loss's rule of a shared formula, in the words that go with an output."""
 
     def wrap(formula: LossFormula) -> Callable[..., Any]:
         def rule(loss: Loss, out: Any, target: Any) -> Any:
-            shape = tuple(out.shape[1:])
+            shape, f = tuple(out.shape[1:]), functional(out)
             if loss.targets.one_class and target.ndim < out.ndim:
-                target = wanted(loss, shape, functional)(target)
-            return formula(loss, shape, functional)(out, target)
+                target = wanted(loss, shape, f)(target)
+            return formula(loss, shape, f)(out, target)
 
         return rule
 

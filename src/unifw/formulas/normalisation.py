@@ -26,6 +26,20 @@ def rms_norm(placed: Placed, f: Functional) -> Applied:
     return applied
 
 
+@formulas(L.LayerNorm)
+def layer_norm(placed: Placed, f: Functional) -> Applied:
+    layer, rank = placed.layer, len(placed.in_shape) + 1
+    axes = tuple(range(rank - layer.axes, rank))
+    epsilon, affine = layer.epsilon, layer.affine
+
+    def applied(inputs: Any, parts: Any) -> Any:
+        centred = inputs[0] - f.mean(inputs[0], axes, True)
+        y = centred / f.sqrt(f.mean(centred * centred, axes, True) + epsilon)
+        return y * parts[0] + parts[1] if affine else y
+
+    return applied
+
+
 @formulas(L.GroupNorm, L.InstanceNorm)
 def group_norm(placed: Placed, f: Functional) -> Applied:
     layer, (channels, *spatial) = placed.layer, placed.in_shape

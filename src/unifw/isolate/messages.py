@@ -84,7 +84,9 @@ def options_data(options: Options) -> dict[str, Any]:
         "optimizer": options.optimizer.to_data(),
         "device": options.device,
         "dtype": options.dtype,
+        "precision": options.precision,
         "seed": options.seed,
+        "parity": options.parity,
         "loss_weights": options.loss_weights,
     }
 
@@ -96,7 +98,9 @@ def read_options(about: Mapping[str, Any]) -> Options:
         optimizer=decode(about["optimizer"], optimizers.STORED),
         device=about["device"],
         dtype=about["dtype"],
+        precision=about["precision"],
         seed=about["seed"],
+        parity=about["parity"],
         loss_weights=tuple(about["loss_weights"]),
     )
 
@@ -115,7 +119,7 @@ def read_plan(about: Mapping[str, Any]) -> Plan:
 
 def epoch_message(epoch: Epoch) -> Message:
     """Turn an epoch into an answer."""
-    about = {"number": epoch.number, "metrics": epoch.metrics}
+    about = {"number": epoch.number, "metrics": epoch.metrics, "parts": epoch.parts}
     return Message("answer", about, {"losses": epoch.losses, "shares": epoch.shares})
 
 
@@ -123,7 +127,8 @@ def read_epoch(message: Message) -> Epoch:
     """Turn the answer of ``epoch_message`` back."""
     columns = tuple(tuple(column) for column in message.about["metrics"])
     losses_, shares = message.arrays["losses"], message.arrays["shares"]
-    return Epoch(message.about["number"], losses_, shares, columns)
+    parts = tuple(message.about["parts"])
+    return Epoch(message.about["number"], losses_, shares, columns, parts)
 
 
 # ------------------------------------------------------------------------ errors

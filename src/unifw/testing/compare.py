@@ -161,7 +161,7 @@ def gradients(
     """
     before = session.weights()
     loss, _ = session.train_batch(batch, (1.0,), masks or {})
-    value = float(session.host(loss))
+    value = float(session.host(loss).reshape(-1)[0])
     after = session.weights()
     parts = session.graph.parts
     return value, {

@@ -64,7 +64,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         case: Any = params.get("case")
         if "backend" in params and hasattr(case, "graph"):
             losses = (case.loss,) if hasattr(case, "loss") else ()
-            judged.append((item, case.graph, Options(losses)))
+            dtype = params.get("dtype", "float32")
+            judged.append((item, case.graph, Options(losses, dtype=dtype)))
         if name in ISOLATED and item.get_closest_marker("native"):
             reason = "the framework's own object is in the other process"
             item.add_marker(pytest.mark.xfail(strict=True, raises=BackendError, reason=reason))

@@ -16,6 +16,7 @@ class MegEngineBackend(Backend):
     module = "megengine"
     distributions = ("megengine",)
     tested = ">=1.13,<1.14"
+    narrow = "MegEngine 1.13 has no float64 tensors"
     advice = "it has wheels for Python 3.8 to 3.10 only, and needs NumPy 1 and setuptools below 81"
     pythons = ("3.10",)
     pins = (
@@ -29,11 +30,14 @@ class MegEngineBackend(Backend):
         # no setting turns off; so nobody asks for devices who wants the CPU.
         return ("cpu", *(f"gpu:{number}" for number in range(get_device_count("gpu"))))
 
+    def unmixed(self, device: str) -> None:
+        del device
+
     def missing(self, graph: Graph, options: Options) -> list[str]:
-        from unifw.backends.megengine.rules import rules
+        from unifw.backends.megengine.tables import rules_for
         from unifw.backends.megengine.training import rules as loss_rules
 
-        return rules.gaps(graph.labelled) + loss_rules.gaps(options.labelled)
+        return rules_for(options).gaps(graph.labelled) + loss_rules.gaps(options.labelled)
 
     def session(self, graph: Graph, options: Options) -> Session:
         from unifw.backends.megengine.session import MegEngineSession

@@ -399,4 +399,4 @@ rules(L.LogSoftmax)(activation(lambda layer, x: F.logsoftmax(x, layer.axis)))
 
 # ------------------------------------------------------------------------ all the rest
 
-rules.adopt(formulas, by_formula(FUNCTIONAL))
+rules.adopt(formulas, by_formula(lambda: FUNCTIONAL))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import megengine
@@ -18,9 +19,11 @@ from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, holding, slot_places
 from unifw.backends.extras import Extras
 from unifw.backends.megengine.functional import FUNCTIONAL
-from unifw.backends.megengine.rules import TURNS, rules
+from unifw.backends.megengine.rules import TURNS
 from unifw.backends.megengine.saving import PORTABLE, save
+from unifw.backends.megengine.tables import rules_for
 from unifw.backends.megengine.training import MegEngineOps, clip, total_loss
+from unifw.backends.mixed import LossScale
 from unifw.data import Data
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
@@ -40,13 +43,16 @@ class Net(Module):
     ----------
     graph : Graph
         The description.
+    options : Options
+        Say by which rules.
     device : str
         As MegEngine spells it: ``"cpux"``, ``"gpu0"``.
     """
 
-    def __init__(self, graph: Graph, device: str) -> None:
+    def __init__(self, graph: Graph, options: Options, device: str) -> None:
         super().__init__()
         turns = TURNS if device.startswith("cpu") else None
+        rules = rules_for(options)
         self.walk = Walk(graph, rules, self.weight, turns)
         self.plain = Walk(graph, rules, self.weight)
         self.parts: dict[str, dict[str, Any]] = {}
@@ -91,10 +97,14 @@ class MegEngineSession(Session):
         # MegEngine writes cpux (any core) and gpu0.
         self._device = "cpux" if options.device == "cpu" else options.device.replace(":", "")
         with _on(self._device):
-            self._net = Net(graph, self._device)
+            self._net = Net(graph, options, self._device)
         self._net.eval()
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]
+        self._scale = LossScale() if options.is_mixed and self._trained else None
+        self._running = [
+            self._net.weight(name) for name, part in graph.parts.items() if not part.trainable
+        ]
         self._slot_places = slot_places(self._names, options.optimizer)
         self._slots = [
             tuple(F.zeros_like(weight) for _ in options.optimizer.slots) for weight in self._trained
@@ -128,19 +138,26 @@ class MegEngineSession(Session):
         to = self.tensor
         xs, ys = tuple(map(to, batch.xs)), tuple(map(to, batch.ys))
         shares = None if batch.weights is None else to(batch.weights)
+        scale = self._scale
+        before = [] if scale is None else [weight * 1.0 for weight in self._running]
         dropped = {name: to(mask) for name, mask in masks.items()}
         with self._gradients:
             outs = self._net.walk(xs, training=True, masks=dropped)
             losses, weights = self.options.losses, self.options.loss_weights
-            loss = total_loss(losses, weights, outs, ys, shares)
+            loss, parts = total_loss(losses, weights, outs, ys, shares)
             for penalty, weight in self._regularizers:
                 loss = loss + penalty(weight)
             if self._trained:
-                self._gradients.backward(loss)
-        self._update(coefficients)
+                self._gradients.backward(loss if scale is None else loss * scale.value)
+        if not self._update(coefficients):
+            for running, value in zip(self._running, before, strict=True):
+                running[...] = value
+        if len(parts) > 1:
+            loss = F.concat([value.reshape(1) for value in (loss, *parts)])
         return loss, outs
 
-    def _update(self, coefficients: tuple[float, ...]) -> None:
+    def _update(self, coefficients: tuple[float, ...]) -> bool:
+        """Take the weights a step further; return whether no overflow forbids it."""
         optimizer = self.options.optimizer
         grads: Sequence[Any] = [
             F.zeros_like(w) if w.grad is None else w.grad for w in self._trained
@@ -148,10 +165,17 @@ class MegEngineSession(Session):
         for weight in self._trained:
             weight.grad = None
         rules, parts = [optimizer], [coefficients]
+        if self._scale is not None:
+            divided = self._scale.divided(grads, self.host)
+            if divided is None:
+                if optimizer.ema is not None:
+                    self._extras.follow(self._trained)
+                return False
+            grads = divided
         if not optimizer.is_plain:
             due = self._extras.mean(grads, self.steps)
             if due is None:
-                return
+                return True
             rules, parts = [rule for rule, _ in optimizer.variants], optimizer.parted(coefficients)
             grads = due
         for place, grad in enumerate(clip(optimizer, grads)):
@@ -164,6 +188,7 @@ class MegEngineSession(Session):
             weight[...] = hold(weight)
         if optimizer.ema is not None:
             self._extras.follow(self._trained)
+        return True
 
     def host(self, value: Any) -> Array:
         return np.asarray(value.numpy())
@@ -176,14 +201,18 @@ class MegEngineSession(Session):
             self._net.weight(name)[...] = self.tensor(value)
 
     def save_native(self, path: str) -> None:
-        save(Net(self.graph, PORTABLE), self.graph, self.weights(), path)
+        whole = Net(self.graph, replace(self.options, precision="full"), PORTABLE)
+        save(whole, self.graph, self.weights(), path)
 
     def state(self) -> Arrays:
         places = self._slot_places.items()
         found = {name: self._slots[i][k].numpy().copy() for name, (i, k) in places}
+        found |= {} if self._scale is None else self._scale.state()
         return found | self._extras.state(self._names, lambda value: value.numpy().copy())
 
     def load_state(self, state: Mapping[str, Array]) -> None:
+        if self._scale is not None:
+            self._scale.load(state)
         fresh = [list(slots) for slots in self._slots]
         for name, (i, k) in self._slot_places.items():
             fresh[i][k] = self.tensor(state[name])

@@ -62,8 +62,8 @@ def total_loss(
     outs: Sequence[Any],
     targets: Sequence[Any],
     shares: Any,
-) -> Any:
-    """Return the weighted sum over the outputs of their mean losses, or weighted by ``shares``."""
+) -> tuple[Any, Sequence[Any]]:
+    """Return the weighted sum of the outputs' losses, and each: a mean, or weighted by ``shares``."""
     means = []
     for loss, out, target in zip(losses, outs, targets, strict=True):
         values = rules.find(loss)(loss, out, target)
@@ -72,10 +72,10 @@ def total_loss(
         else:
             means.append(F.sum(F.mean(values.reshape(out.shape[0], -1), axis=1) * shares))
     # Times 1 is left out: it would be an operation of its own.
-    means = [
+    weighted = [
         mean if weight == 1 else mean * weight for mean, weight in zip(means, weights, strict=True)
     ]
-    return sum(means[1:], start=means[0])
+    return sum(weighted[1:], start=weighted[0]), means
 
 
 @rules(CrossEntropy)
@@ -125,7 +125,7 @@ def huber(loss: Huber, out: Any, target: Any) -> Any:
     return F.where(size <= loss.delta, near, far)
 
 
-rules.adopt(loss_formulas, judged_by(FUNCTIONAL))
+rules.adopt(loss_formulas, judged_by(lambda _: FUNCTIONAL))
 
 
 def clip(optimizer: Optimizer, grads: Sequence[Any]) -> Sequence[Any]:

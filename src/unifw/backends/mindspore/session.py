@@ -12,11 +12,13 @@ from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Epoch, Options, Plan, Report, Session
 from unifw.backends.mindspore.holding import constraints, penalties
+from unifw.backends.mindspore.noise import drawing
 from unifw.backends.mindspore.rules import Masked, rules
 from unifw.backends.mindspore.saving import save
 from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
 from unifw.backends.schedule import schedule
 from unifw.data import Data
+from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph
 from unifw.weights import Arrays
@@ -32,7 +34,9 @@ FILL = 8
 class Body(nn.Cell):
     """The net in one mode: ``(xs, masks) -> outputs``, all of them tuples."""
 
-    def __init__(self, graph: Graph, parameters: Mapping[str, Any], *, training: bool) -> None:
+    def __init__(
+        self, graph: Graph, parameters: Mapping[str, Any], rules: Rules, *, training: bool
+    ) -> None:
         super().__init__(auto_prefix=False)
         places = {node.name: place for place, node in enumerate(graph.inputs)}
         cells = []
@@ -76,7 +80,7 @@ class Net(nn.Cell):
 
     def __init__(self, graph: Graph, parameters: Mapping[str, Any]) -> None:
         super().__init__(auto_prefix=False)
-        self.body = Body(graph, parameters, training=False)
+        self.body = Body(graph, parameters, rules, training=False)
         self.is_single = len(graph.outputs) == 1
 
     def construct(self, *xs: Any) -> Any:
@@ -111,6 +115,8 @@ def _filled(batch: Data, masks: Mapping[str, Array], size: int) -> tuple[Data, M
 class MindSporeSession(Session):
     """Two compiled graphs, one that trains and one that evaluates, over the same parameters."""
 
+    draws = True
+
     def __init__(self, graph: Graph, options: Options) -> None:
         super().__init__(graph, options)
         # Both settings belong to the whole process. Without the graph mode, every operation is
@@ -129,11 +135,12 @@ class MindSporeSession(Session):
         self._net = Net(graph, self._parameters)
         self._net.set_train(mode=False)
         self._trained = [self._parameters[n] for n, part in graph.parts.items() if part.trainable]
-        body = Body(graph, self._parameters, training=True)
+        drawn = rules if options.parity else drawing(options.seed)
+        body = Body(graph, self._parameters, drawn, training=True)
         pulls = penalties(graph.regularizers, self._parameters)
         holds = constraints(graph.constraints, self._parameters)
         judged = Judged(body, options.losses, options.loss_weights, graph.out_shapes, pulls)
-        masked = sum(isinstance(p.layer, L.Noise) for p in graph)
+        masked = sum(isinstance(p.layer, L.Noise) for p in graph) if options.parity else 0
         counts = (len(graph.inputs), len(graph.outputs), masked)
         passes = Passes(judged, self._trained, counts)
         self._step = TrainStep(passes, options.optimizer, self._trained, holds)
@@ -185,6 +192,8 @@ class MindSporeSession(Session):
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
         rows = len(batch.xs[0])
+        if not self.options.parity:
+            masks = {}  # it draws them itself; those of a session beyond a wall are not wanted
         if self._full:
             batch, masks = _filled(batch, masks, max(rows, self._full))
         arrays = (*batch.xs, *batch.ys, *masks.values())
@@ -194,6 +203,8 @@ class MindSporeSession(Session):
         else:
             given = map(self.tensor, (np.array(coefficients), *arrays, *shares))
             loss, outs = self._step(*given)
+        if len(self.options.losses) > 1:
+            *outs, loss = outs
         return loss, outs if rows == len(batch.xs[0]) else [Begun(out, rows) for out in outs]
 
     def host(self, value: Any) -> Array:

@@ -125,7 +125,10 @@ rules.adopt(loss_formulas, _by_formula)
 
 
 class Judged(nn.Cell):
-    """The net and its losses: ``(xs, ys, shares, masks) -> (total loss, outputs)``."""
+    """The net and its losses: ``(xs, ys, shares, masks) -> (total loss, outputs)``.
+
+    Several outputs are followed by the vector of the total and the loss of each.
+    """
 
     def __init__(
         self,
@@ -145,7 +148,8 @@ class Judged(nn.Cell):
 
     def construct(self, xs: Any, ys: Any, shares: Any, masks: Any) -> Any:
         outs = self.net(xs, masks)
-        total = 0.0
+        total: Any = 0.0
+        parts: Any = ()
         for i in range(self.count):
             values = self.judges[i](outs[i], ys[i])
             if shares is None:
@@ -153,11 +157,14 @@ class Judged(nn.Cell):
             else:
                 means = ops.mean(ops.reshape(values, (values.shape[0], -1)), 1)
                 mean = ops.sum(means * shares)
+            parts += (mean,)
             if self.weights[i] != 1:
                 mean = mean * self.weights[i]
             total = mean if i == 0 else total + mean
         for i in range(self.penalty_count):
             total = total + self.penalties[i]()
+        if self.count > 1:
+            outs += (ops.stack((total, *parts)),)
         return total, outs
 
 

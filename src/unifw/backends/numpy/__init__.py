@@ -26,6 +26,11 @@ class NumpyBackend(Backend):
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
 
+    def unmixed(self, device: str) -> str:
+        del device
+        # Measured, NumPy 1.26: 256 x 256 by 256 x 256 takes 190 ms in float16, 1 ms in float32.
+        return "NumPy has no bfloat16, and multiplies matrices of float16 some 200 times slower"
+
     def missing(self, graph: Graph, options: Options) -> list[str]:
         from unifw.backends.numpy.rules import rules
         from unifw.measures.losses import rules as loss_rules

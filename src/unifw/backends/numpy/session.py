@@ -24,6 +24,14 @@ __all__ = ["NumpySession"]
 Array = npt.NDArray[Any]
 
 
+def _raised(loss: Any, penalty: Any) -> Any:
+    """Add a penalty to the loss, which with several outputs comes first of theirs."""
+    if np.ndim(loss):
+        loss[0] += penalty
+        return loss
+    return loss + penalty
+
+
 class NumpySession(Session):
     """Forward and backward by the rules; one flat array each for weights, gradients and slots."""
 
@@ -82,7 +90,7 @@ class NumpySession(Session):
             self._grads[place] = grads[name].reshape(-1) if name in grads else 0
         for name, rule in self._regularizers.items():
             value, slope = value_and_slope(rule, self._weights[name])
-            loss = loss + value
+            loss = _raised(loss, value)
             self._grads[self._places[name]] += slope.reshape(-1)
         self._update(coefficients)
         return loss, outs

@@ -105,15 +105,20 @@ def _accumulate(into: dict[str, Array], name: str, grad: Array) -> None:
 def loss_and_gradients(
     graph: Graph, options: Options, outs: tuple[Array, ...], batch: Data
 ) -> tuple[Any, dict[str, Array]]:
-    """Return the weighted sum of the losses of all outputs, and the gradient of each output node."""
+    """Return the losses and the gradient of each output node.
+
+    The losses are their weighted sum; with several outputs, a vector of it and each of them.
+    """
     total: Any = 0.0
+    values: list[Any] = []
     into: dict[str, Array] = {}
     judged = zip(graph.outputs, options.losses, options.loss_weights, outs, batch.ys, strict=True)
     for name, loss, weight, out, y in judged:
         value, grad = value_and_gradient(loss, out, y, batch.weights)
         total = total + value * weight
+        values.append(value)
         _accumulate(into, name, grad if weight == 1 else grad * weight)
-    return total, into
+    return np.array([total, *values]) if len(values) > 1 else total, into
 
 
 def clip(optimizer: Optimizer, grads: Array) -> Array:

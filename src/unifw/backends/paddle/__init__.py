@@ -23,6 +23,7 @@ class PaddleBackend(Backend):
     module = "paddle"
     distributions = ("paddlepaddle", "paddlepaddle-gpu", "paddlepaddle-xpu", "paddlepaddle-npu")
     tested = ">=3.3,<3.4"
+    dtypes = ("float32", "float64")
     advice = "it has wheels for Python 3.9 to 3.13"
     pythons = ("3.11", "3.10", "3.12", "3.13")
     pins = ("paddlepaddle==3.3.1", "numpy==2.2.6", "setuptools<81")
@@ -51,11 +52,17 @@ class PaddleBackend(Backend):
         )
         return ("cpu", *(device for device in found if device != "cpu"))
 
+    def unmixed(self, device: str) -> str | None:
+        if device != "cpu":
+            return None
+        # amp.auto_cast says so itself, and a product of float16 or bfloat16 ends in an error.
+        return "Paddle 3.3 has no kernels for products in half precision on a CPU"
+
     def missing(self, graph: Graph, options: Options) -> list[str]:
-        from unifw.backends.paddle.rules import rules
+        from unifw.backends.paddle.tables import rules_for
         from unifw.backends.paddle.training import rules as loss_rules
 
-        return rules.gaps(graph.labelled) + loss_rules.gaps(options.labelled)
+        return rules_for(options).gaps(graph.labelled) + loss_rules.gaps(options.labelled)
 
     def session(self, graph: Graph, options: Options) -> Session:
         from unifw.backends.paddle.session import PaddleSession

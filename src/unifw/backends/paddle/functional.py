@@ -1,8 +1,12 @@
-"""The vocabulary of the shared formulas in Paddle's words; see ``unifw.formulas.functional``."""
+"""The vocabulary of the shared formulas in Paddle's words; see ``unifw.formulas.functional``.
+
+There is one for each dtype. While a net is built, the framework's default dtype says which it is for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,7 +14,7 @@ import numpy.typing as npt
 import paddle
 import paddle.nn.functional as F
 
-__all__ = ["FUNCTIONAL", "PaddleFunctional", "put_around"]
+__all__ = ["PaddleFunctional", "building", "functional", "functional_of", "put_around"]
 
 Array = npt.NDArray[Any]
 
@@ -39,7 +43,16 @@ def put_around(x: Any, sides: Sequence[tuple[int, int]], value: float) -> Any:
 
 
 class PaddleFunctional:
-    """The operations; see ``Functional``, whose words they are."""
+    """The operations; see ``Functional``, whose words they are.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        Of the floats that it makes.
+    """
+
+    def __init__(self, dtype: str) -> None:
+        self._dtype = dtype
 
     exp = staticmethod(paddle.exp)
     log = staticmethod(paddle.log)
@@ -51,7 +64,7 @@ class PaddleFunctional:
     matmul = staticmethod(paddle.matmul)
 
     def constant(self, array: Array) -> Any:
-        return paddle.to_tensor(np.asarray(array, dtype=np.float32))
+        return paddle.to_tensor(np.asarray(array, dtype=self._dtype))
 
     def detach(self, x: Any) -> Any:
         return x.detach()
@@ -87,13 +100,44 @@ class PaddleFunctional:
         return put_around(x, ((0, 0),) * (x.ndim - len(pads)) + tuple(pads), value)
 
     def zeros(self, x: Any, shape: tuple[int, ...]) -> Any:
-        return paddle.zeros([_rows(x), *shape], dtype="float32")
+        return paddle.zeros([_rows(x), *shape], dtype=self._dtype)
 
     def to_float(self, x: Any) -> Any:
-        return x.astype("float32")
+        return x.astype(self._dtype)
 
     def one_hot(self, x: Any, size: int) -> Any:
-        return F.one_hot(x, size)
+        return F.one_hot(x, size).astype(self._dtype)
 
 
-FUNCTIONAL = PaddleFunctional()
+class Doubles(PaddleFunctional):
+    """The same in float64; paddle.where (3.3) takes numbers in single precision."""
+
+    def where(self, condition: Any, x: Any, y: Any) -> Any:
+        return paddle.where(condition, self._exact(x), self._exact(y))
+
+    def _exact(self, x: Any) -> Any:
+        return paddle.full([], x, dtype=self._dtype) if isinstance(x, float) else x
+
+
+FUNCTIONALS = {"float32": PaddleFunctional("float32"), "float64": Doubles("float64")}
+
+
+@contextmanager
+def building(dtype: str) -> Iterator[None]:
+    """Build a net of this dtype in the block."""
+    before = paddle.get_default_dtype()
+    paddle.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        paddle.set_default_dtype(before)
+
+
+def functional() -> PaddleFunctional:
+    """Return the words for the net that is being built."""
+    return FUNCTIONALS[paddle.get_default_dtype()]
+
+
+def functional_of(x: Any) -> PaddleFunctional:
+    """Return the words for the dtype of a float tensor."""
+    return FUNCTIONALS["float64" if x.dtype == paddle.float64 else "float32"]

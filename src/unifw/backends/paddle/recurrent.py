@@ -85,7 +85,7 @@ def _packed(layer: Any, weights: Mapping[str, Any]) -> list[Any]:
     for readings in layer.stack:
         for suffix, _ in readings:
             found += [weights[name + suffix].T for name in ("weight", "recurrent_weight")]
-            zeros = paddle.zeros([layer.gates * layer.units])
+            zeros = paddle.zeros([layer.gates * layer.units], dtype=found[-1].dtype)
             found.append(weights["bias" + suffix] if layer.bias else zeros)
             second = weights.get("recurrent_bias" + suffix)
             if second is not None:

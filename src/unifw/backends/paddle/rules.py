@@ -15,7 +15,7 @@ import paddle.nn.functional as F
 
 from unifw.backends.eager import Call, Forward, activation, by_formula
 from unifw.backends.paddle import windows
-from unifw.backends.paddle.functional import FUNCTIONAL, put_around
+from unifw.backends.paddle.functional import functional, put_around
 from unifw.backends.paddle.recurrent import by_kernel
 from unifw.backends.separable import separable
 from unifw.formulas.table import formulas
@@ -166,7 +166,7 @@ def group_norm(placed: Placed) -> Forward:
     layer, channels = placed.layer, placed.in_shape[0]
     groups = layer.groups if isinstance(layer, L.GroupNorm) else channels
 
-    plain = (FUNCTIONAL.constant(np.ones(channels)), FUNCTIONAL.constant(np.zeros(channels)))
+    plain = tuple(functional().constant(flat) for flat in (np.ones(channels), np.zeros(channels)))
 
     def forward(call: Call) -> Any:
         # Without weights its gradient is wrong (paddle 3.3).
@@ -257,9 +257,9 @@ rules(L.LogSoftmax)(activation(lambda layer, x: log_softmax(x, layer.axis)))
 
 @rules(L.SimpleRNN, L.LSTM, L.GRU)
 def recurrent(placed: Placed) -> Forward:
-    return by_kernel(placed, by_formula(FUNCTIONAL)(formulas.find(placed.layer))(placed))
+    return by_kernel(placed, by_formula(functional)(formulas.find(placed.layer))(placed))
 
 
 # ------------------------------------------------------------------------ all the rest
 
-rules.adopt(formulas, by_formula(FUNCTIONAL))
+rules.adopt(formulas, by_formula(functional))

@@ -9,7 +9,7 @@ import paddle
 import paddle.nn.functional as F
 
 from unifw.backends.eager import judged_by
-from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.backends.paddle.functional import functional_of
 from unifw.backends.paddle.rules import log_softmax
 from unifw.formulas.losses import loss_formulas
 from unifw.rules import Rules
@@ -27,8 +27,8 @@ def total_loss(
     outs: Sequence[Any],
     targets: Sequence[Any],
     shares: Any,
-) -> Any:
-    """Return the weighted sum over the outputs of their mean losses, or weighted by ``shares``."""
+) -> tuple[Any, Sequence[Any]]:
+    """Return the weighted sum of the outputs' losses, and each: a mean, or weighted by ``shares``."""
     means = []
     for loss, out, target in zip(losses, outs, targets, strict=True):
         values = rules.find(loss)(loss, out, target)
@@ -37,10 +37,10 @@ def total_loss(
         else:
             means.append((values.reshape([out.shape[0], -1]).mean(1) * shares).sum())
     # Times 1 is left out: it would be an operation of its own.
-    means = [
+    weighted = [
         mean if weight == 1 else mean * weight for mean, weight in zip(means, weights, strict=True)
     ]
-    return sum(means[1:], start=means[0])
+    return sum(weighted[1:], start=weighted[0]), means
 
 
 @rules(CrossEntropy)
@@ -89,7 +89,7 @@ def huber(loss: Huber, out: Any, target: Any) -> Any:
     return paddle.where(size <= loss.delta, near, far)
 
 
-rules.adopt(loss_formulas, judged_by(FUNCTIONAL))
+rules.adopt(loss_formulas, judged_by(functional_of))
 
 
 def clip(optimizer: Optimizer, grads: Sequence[Any]) -> Sequence[Any]:

@@ -15,7 +15,7 @@ import paddle.nn.functional as F
 from paddle.autograd import PyLayer
 
 from unifw.backends.eager import Call, Forward, by_formula
-from unifw.backends.paddle.functional import FUNCTIONAL
+from unifw.backends.paddle.functional import functional
 from unifw.formulas.table import formulas
 from unifw.spec.graph import Placed
 from unifw.spec.layers.window import Pads
@@ -90,7 +90,7 @@ def conv_transpose(placed: Placed) -> Forward:
     layer, crops = placed.layer, placed.layer.crops(placed.in_shape[1:])
     if any(-after >= step for (_, after), step in zip(crops, layer.stride, strict=True)):
         # Outputs added to the end, as many as the stride or more, come out wrong (paddle 3.3).
-        return by_formula(FUNCTIONAL)(formulas.find(layer))(placed)
+        return by_formula(functional)(formulas.find(layer))(placed)
     settings = {
         "stride": _image(layer.stride, 1),
         "padding": _sides(tuple((before, max(after, 0)) for before, after in crops)),
@@ -126,7 +126,7 @@ def avg_pool(placed: Placed) -> Forward:
     share = placed.layer.share(placed.in_shape[1:])
     if share is None:
         return pool
-    factor = FUNCTIONAL.constant(share[None, None])
+    factor = functional().constant(share[None, None])
     return lambda call: pool(call) * factor
 
 

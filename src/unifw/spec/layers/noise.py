@@ -16,7 +16,8 @@ class Noise(Layer):
     """Base of the layers that need random numbers in training.
 
     The numbers are unifw's own (``unifw.randomness``), fixed by the model's seed, the layer's name and
-    the step, so they are the same on every backend. Evaluation and prediction change nothing.
+    the step, so they are the same on every backend, unless the model has ``parity=False``. Evaluation
+    and prediction change nothing.
     """
 
     def noise_shape(self, shape: Shape) -> Shape:

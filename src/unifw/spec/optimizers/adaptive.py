@@ -8,6 +8,7 @@ from typing import Any
 
 from unifw.spec import check
 from unifw.spec.optimizers.base import Ops, Optimizer, Rate, Updated
+from unifw.spec.schedules import Schedule
 
 __all__ = ["Adadelta", "Adagrad", "Ftrl", "RMSprop"]
 
@@ -189,6 +190,11 @@ class Ftrl(Optimizer):
     @property
     def slots(self) -> tuple[str, ...]:
         return ("square", "linear")
+
+    def check_steps(self, first: int, last: int, reductions: int) -> None:
+        if isinstance(self.learning_rate, Schedule):
+            for step in range(first, last + 1):
+                self.numbers(step, reductions)
 
     def coefficients(self, step: int, rate: float) -> tuple[float, ...]:
         if rate == 0:

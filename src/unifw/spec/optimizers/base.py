@@ -242,6 +242,15 @@ class Optimizer(Value):
         del step
         return (rate,)
 
+    def check_steps(self, first: int, last: int, reductions: int) -> None:
+        """Refuse, before training begins, what a step from ``first`` to ``last`` would refuse.
+
+        Raises
+        ------
+        SpecError
+            If a rate of the schedule does not go with the formula.
+        """
+
     def update(self, ops: Ops, weight: Any, grad: Any, slots: Any, coef: Any) -> Updated:
         """Return the new weight and the new slots; value by value unless ``whole``, so any shape will do.
 

@@ -108,8 +108,16 @@ def test_loss_weights_are_reported_and_move_along(backend: str, tmp_path: Any) -
         for given in ([1, 0], [0, 1])
     ]  # fmt: skip
     assert whole["loss"] == pytest.approx(2.0 * alone[0] + 0.5 * alone[1], rel=1e-5)
-    told = model.fit(list(data.xs), list(data.ys), batch_size=7, verbose=0)["loss"]
-    assert told[0] == pytest.approx(whole["loss"], rel=1e-5)
+    assert list(whole) == ["loss", "kind_loss", "size_loss"]
+    assert [whole["kind_loss"], whole["size_loss"]] == pytest.approx(alone, rel=1e-5)
+    told = model.fit(
+        list(data.xs), list(data.ys), batch_size=7, verbose=0,
+        validation_data=(list(data.xs), list(data.ys)), sample_weight=np.ones(len(data)),
+    )  # fmt: skip
+    assert list(told) == [*whole, *(f"val_{name}" for name in whole)]
+    for name, value in whole.items():
+        assert told[name] == pytest.approx([value], rel=1e-5)
+        assert told[f"val_{name}"] == pytest.approx([value], rel=1e-5)
     model.save(tmp_path / "m.unifw")
     for again in (model.to("numpy"), uf.load(tmp_path / "m.unifw", "numpy")):
         assert again.evaluate(list(data.xs), list(data.ys)) == pytest.approx(whole, rel=1e-5)
