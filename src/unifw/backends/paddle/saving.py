@@ -37,6 +37,11 @@ class Saved(paddle.nn.Layer):
     def outputs(self, xs: Any) -> Any:
         # Built anew while the program is recorded: constants from before would not be part of it.
         outs = Walk(self._graph, rules, self.net.weight)(tuple(xs), training=False, masks={})
+        # What goes straight through, or out twice, bears one name only (paddle 3.3 refuses to run it).
+        outs = tuple(
+            paddle.assign(out) if any(out is other for other in (*xs, *outs[:place])) else out
+            for place, out in enumerate(outs)
+        )
         if self.nothing is None:
             return outs
         return (outs[0] + self.nothing.astype(outs[0].dtype), *outs[1:])
