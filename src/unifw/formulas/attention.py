@@ -46,7 +46,7 @@ def multi_head_attention(placed: Placed, f: Functional) -> Applied:
                 seen = seen * before
             # Not (1 - seen) * UNSEEN: multiplied out, as MegEngine 1.13 does in a compiled graph, it
             # swallows the scores.
-            scores = scores * seen + f.where(seen > 0.0, 0.0, UNSEEN)
+            scores = scores * seen + f.where(seen > 0.0, seen - seen, UNSEEN)
         elif causal:
             scores = scores * before + (1.0 - before) * UNSEEN
         mixed = f.matmul(f.softmax(scores, 3), f.transpose(v, (0, 2, 1, 3)))

@@ -1,4 +1,4 @@
-"""Runs MegEngine's files by MegEngine Lite, on one thread."""
+"""Runs MegEngine's files by MegEngine Lite."""
 
 from __future__ import annotations
 
