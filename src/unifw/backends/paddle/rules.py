@@ -77,7 +77,7 @@ def global_avg_pool(placed: Placed) -> Forward:
 def global_max_pool(placed: Placed) -> Forward:
     # paddle.max shares the gradient out among ties (3.3); the pool gives it to the first.
     size = math.prod(placed.in_shape[1:])
-    return lambda call: F.max_pool2d(_flat(call.x), [1, size]).flatten(1)
+    return lambda call: F.max_pool2d(_flat(call.x), [1, size]).reshape((-1, placed.in_shape[0]))
 
 
 # ------------------------------------------------------------------------ normalisation
