@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -80,6 +81,9 @@ class Model:
     python : path, optional
         The interpreter of that process, or the folder of its environment; unifw must be installed
         there in this very version.
+    **settings
+        What only this backend is told, such as ``cluster`` and ``parallelism`` of Alink; ``docs/backends.md``
+        names them. They stay behind when the model moves or is saved.
 
     Raises
     ------
@@ -106,11 +110,14 @@ class Model:
         weights: Mapping[str, npt.ArrayLike] | None = None,
         isolate: bool | str = "auto",
         python: str | os.PathLike[str] | None = None,
+        **settings: Any,
     ) -> None:
         if not isinstance(net, Graph):
             message = f"net must be a uf.Sequential or uf.Graph, got {net!r}"
             raise SpecError(message)
         self._net = net
+        self._backend = registry.backend(backend)
+        told = self._backend.told(settings, _words(Model))
         losses = losses_of(net, loss)
         self._metrics = metrics_of(net, metrics)
         check_metrics(net, losses, self._metrics)
@@ -121,9 +128,9 @@ class Model:
             dtype=check.choice("dtype", dtype, ("float32", "float64")),
             seed=check.count("seed", seed, least=0),
             loss_weights=loss_weights_of(net, losses, loss_weights),
+            settings=told,
         )
         self._options.optimizer.places([n for n, part in net.parts.items() if part.trainable])
-        self._backend = registry.backend(backend)
         first = initial(net, seed) if weights is None else check_weights(net, weights)
         self._session = open_session(
             self._backend, net, self._options, first, isolate=isolate, python=python
@@ -443,6 +450,7 @@ class Model:
         device: str = "cpu",
         isolate: bool | str = "auto",
         python: str | os.PathLike[str] | None = None,
+        **settings: Any,
     ) -> Model:
         """Return the same model on another backend; it goes on as if nothing had happened.
 
@@ -450,10 +458,10 @@ class Model:
 
         Parameters
         ----------
-        backend, device, isolate, python
+        backend, device, isolate, python, **settings
             As for ``Model``.
         """
-        return _restore(self.checkpoint(), backend, device, isolate, python)
+        return _restore(self.checkpoint(), backend, device, isolate, python, settings)
 
     def close(self) -> None:
         """Let go of the session, and of the process it may have; the model cannot be used then.
@@ -563,6 +571,7 @@ def load(
     device: str = "cpu",
     isolate: bool | str = "auto",
     python: str | os.PathLike[str] | None = None,
+    **settings: Any,
 ) -> Model:
     """Read a model that ``Model.save`` wrote.
 
@@ -572,7 +581,7 @@ def load(
         The file.
     backend : str, optional
         Where it shall live now; default the one it was saved on.
-    device, isolate, python
+    device, isolate, python, **settings
         As for ``Model``.
 
     Raises
@@ -584,15 +593,16 @@ def load(
     """
     stored = checkpoint.read(path)
     name = backend or stored.provenance.get("backend", "numpy")
-    return _restore(stored, name, device, isolate, python)
+    return _restore(stored, name, device, isolate, python, settings)
 
 
-def _restore(
+def _restore(  # noqa: PLR0913 - handed on
     stored: checkpoint.Checkpoint,
     backend: str,
     device: str,
-    isolate: bool | str,  # noqa: FBT001 - handed on
+    isolate: bool | str,  # noqa: FBT001 - as above
     python: str | os.PathLike[str] | None,
+    settings: Mapping[str, Any],
 ) -> Model:
     model = Model(
         stored.graph,
@@ -607,6 +617,7 @@ def _restore(
         weights=stored.weights,
         isolate=isolate,
         python=python,
+        **settings,
     )
     state = check_state(stored.graph, stored.optimizer.kept, stored.state)
     model._session.load_state(state)  # noqa: SLF001 - a second constructor of the class
@@ -616,6 +627,12 @@ def _restore(
     model._session.reductions = stored.plateau.reductions  # noqa: SLF001
     model._history = {k: list(v) for k, v in stored.history.items()}  # noqa: SLF001
     return model
+
+
+def _words(kind: type) -> list[str]:
+    """Return the words that a class takes by name."""
+    found = inspect.signature(kind).parameters.values()
+    return [word.name for word in found if word.kind is inspect.Parameter.KEYWORD_ONLY]
 
 
 def _text(name: str, value: Any) -> str:

@@ -86,6 +86,7 @@ def options_data(options: Options) -> dict[str, Any]:
         "dtype": options.dtype,
         "seed": options.seed,
         "loss_weights": options.loss_weights,
+        "settings": dict(options.settings),
     }
 
 
@@ -98,6 +99,7 @@ def read_options(about: Mapping[str, Any]) -> Options:
         dtype=about["dtype"],
         seed=about["seed"],
         loss_weights=tuple(about["loss_weights"]),
+        settings=about["settings"],
     )
 
 

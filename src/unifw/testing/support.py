@@ -137,6 +137,8 @@ def support(backends: Sequence[str] | None = None) -> Support:
 def _usable() -> list[str]:
     usable = []
     for name in registry.backend_names():
+        if registry.backend(name).trains_whole:  # it holds few nets, which its own page lists
+            continue
         try:
             place(registry.backend(name))
         except BackendError:
