@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from unifw.backend import Backend, Options, Session, Setting
 from unifw.backends.alink.jars import ALINK, fetch, folder
-from unifw.backends.alink.java import java
+from unifw.backends.alink.java import find_java
 from unifw.errors import NotInstalled, SpecError, install
 from unifw.spec import check
 from unifw.spec.graph import Graph
@@ -84,7 +84,7 @@ class AlinkBackend(Backend):
         if folder() is None:
             needs = "Backend 'alink' needs the jars of Alink and Flink"
             raise NotInstalled(needs, self.name, "there are none", CREATE)
-        java()
+        find_java()
 
     def furnish(self, folder: Path, python: str, say: Callable[[str], None]) -> None:
         fetch(folder, python, say)

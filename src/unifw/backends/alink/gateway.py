@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from unifw.backends.alink.cluster import Cluster, connect
 from unifw.backends.alink.jars import jars
-from unifw.backends.alink.java import java, release
+from unifw.backends.alink.java import find_java, release
 from unifw.errors import BackendError, WorkerDied
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Gateway:
     def __init__(self) -> None:
         from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 
-        program = java()
+        program = find_java()
         opens = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in OPENS]
         self._said: deque[str] = deque(maxlen=KEPT)
         try:

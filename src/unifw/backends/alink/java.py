@@ -12,13 +12,13 @@ from pathlib import Path
 from unifw.errors import NotInstalled, VersionUnsupported
 from unifw.process import environment
 
-__all__ = ["RELEASES", "java", "release"]
+__all__ = ["RELEASES", "find_java", "release"]
 
 RELEASES = (8, 11, 17)
 GET = "a JRE of Java 8, 11 or 17, for example from https://adoptium.net, and JAVA_HOME or PATH to name it"
 
 
-def java() -> str:
+def find_java() -> str:
     """Return the Java that is to run Alink: that of ``JAVA_HOME``, else the first on ``PATH``.
 
     Raises

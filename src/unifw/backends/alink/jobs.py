@@ -123,7 +123,7 @@ def train(
                     room / "model",
                 )
                 run(java)
-            return ModelTable.read(room / "model", start.label_type)
+            return ModelTable.read(room / "model")
 
         model = _ordered(place, shape, once)
     return trained(shape, model, weights, ones=rows.ones)
@@ -139,21 +139,26 @@ def _ordered(place: Place, shape: Shape, once: Any) -> ModelTable:
     if shape.kind is not Kind.MLP:
         model: ModelTable = once(natural)
         expected = {Kind.SOFTMAX: natural, Kind.LOGISTIC: (1, 0), Kind.LINEAR: ()}[shape.kind]
-        if model.labels != expected:
+        if _classes(model) != expected:
             message = f"Alink gave the classes {model.labels} instead of {expected}"
             raise BackendError(message)
         return model
     order = place.orders.get(shape.units, natural)
     if place.cluster.parallelism > 1 and shape.units not in place.orders:
-        order = once(natural, maxIter=1).labels
+        order = _classes(once(natural, maxIter=1))
     for _ in range(3):
         model = once(order)
-        if model.labels == order:
+        found = _classes(model)
+        if found == order:
             place.orders[shape.units] = order
             return model
-        order = model.labels
+        order = found
     message = f"Alink numbers the classes in another order each time{place.cluster.where}"
     raise BackendError(message)
+
+
+def _classes(model: ModelTable) -> tuple[int, ...]:
+    return tuple(map(int, model.labels))
 
 
 def predict(place: Place, shape: Shape, weights: Mapping[str, Array], x: Array) -> Array:

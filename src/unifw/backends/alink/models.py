@@ -70,7 +70,9 @@ def trained(shape: Shape, model: ModelTable, before: Mapping[str, Array], *, one
         message = "Alink's training ended in weights that are not finite; the model is as before it"
         raise BackendError(message)
     if shape.kind is Kind.MLP:
-        return _unfolded(shape, _in_order(_cut(numbers, shape.layers), model.labels))
+        return _unfolded(
+            shape, _in_order(_cut(numbers, shape.layers), list(map(int, model.labels)))
+        )
     inputs, outputs = shape.layers
     columns = numbers.reshape(outputs - 1 if shape.kind is Kind.SOFTMAX else 1, -1).T
     bias = columns[0] if shape.has_bias else np.zeros(columns.shape[1])
@@ -113,7 +115,7 @@ def ones_first(x: Array) -> Array:
 def _mlp(sizes: Sequence[int], layers: Layers, classes: Sequence[int]) -> ModelTable:
     meta = {"vectorCol": "x", "isVectorInput": True, "layers": list(sizes), "featureCols": None}
     flat = np.concatenate([part.reshape(-1) for layer in layers for part in layer])
-    return ModelTable(meta, {"data": flat.tolist()}, tuple(classes))
+    return ModelTable(meta, {"data": flat.tolist()}, tuple(map(str, classes)))
 
 
 def _linear(  # noqa: PLR0913 - what Alink keeps of a linear model
@@ -134,7 +136,7 @@ def _linear(  # noqa: PLR0913 - what Alink keeps of a linear model
         "featureColNames": None, "featureColTypes": None, "coefVectors": None, "convergenceInfo": None,
         "coefVector": {"data": rows.T.reshape(-1).tolist()},
     }  # fmt: skip
-    return ModelTable(meta, data, tuple(classes), "BIGINT" if classes else "DOUBLE")
+    return ModelTable(meta, data, tuple(map(str, classes)), "BIGINT" if classes else "DOUBLE")
 
 
 def _regression(weight: Array, bias: Array, *, intercept: bool) -> ModelTable:

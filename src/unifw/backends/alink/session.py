@@ -173,8 +173,12 @@ class AlinkSession(Session):
         weights = None if data.weights is None else data.weights.astype(np.float64)
         if shape.kind is Kind.LINEAR:
             return self._squares(x, data.ys[0].reshape(-1).astype(np.float64), weights)
-        if shape.kind is Kind.MLP and weights is not None:
-            message = "Alink's MLP weighs all samples alike: drop sample_weight and class_weight"
+        if weights is not None and shape.kind is not Kind.LOGISTIC:
+            # Its MLP has no such word; with it, its softmax regression ends far beside the least loss.
+            message = (
+                f"Alink 1.6 weighs no samples in a {shape.kind.value}: drop sample_weight and class_weight, or "
+                "repeat the rows that count more"
+            )
             raise DataError(message)
         classes = _classes(data.ys[0], shape.kind)
         count = 2 if shape.kind is Kind.LOGISTIC else shape.units
@@ -228,7 +232,7 @@ def _classes(y: Array, kind: Kind) -> Array:
                 "Alink trains on one class a row, not on shares of several: give class numbers"
             )
             raise DataError(message)
-        return y.argmax(axis=1).astype(np.int64)
+        return np.asarray(y.argmax(axis=1), np.int64)
     if not np.isin(y, (0, 1)).all():
         message = "Alink's logistic regression trains on targets of 0 and 1, not on shares between"
         raise DataError(message)
@@ -245,4 +249,4 @@ def _tail(layer: Any, logits: Array) -> Array:
         found = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
         if isinstance(layer, L.Softmax) and not isinstance(layer, L.LogSoftmax):
             found = np.exp(found)
-    return np.asarray(found)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class ModelTable:
     ----------
     meta, data : dict
         What Alink keeps of the operator, and the numbers.
-    labels : tuple of int
+    labels : tuple of str
         The classes in the order of the numbers; none for a regression.
     label_type : {"BIGINT", "DOUBLE"}
         The type of the column of labels.
@@ -39,8 +39,8 @@ class ModelTable:
 
     meta: Mapping[str, Any]
     data: Mapping[str, Any]
-    labels: tuple[int, ...] = ()
-    label_type: str = field(default="BIGINT")
+    labels: tuple[str, ...] = ()
+    label_type: str = "BIGINT"
 
     @property
     def schema(self) -> str:
@@ -60,7 +60,7 @@ class ModelTable:
         file.write_text("".join(lines), encoding="utf-8")
 
     @classmethod
-    def read(cls, file: Path, label_type: str) -> ModelTable:
+    def read(cls, file: Path) -> ModelTable:
         """Read a table that was written as tab-separated values.
 
         Raises
@@ -76,7 +76,7 @@ class ModelTable:
                     number, text, label = line.rstrip("\n").split("\t")
                     kind, place = divmod(int(number), 1 << SHIFT)
                     if kind == LABELS:
-                        labels[place] = int(label)
+                        labels[place] = label
                     else:
                         texts.setdefault(kind, {})[place] = text
             joined = ["".join(texts[kind][n] for n in sorted(texts[kind])) for kind in (0, 1)]
@@ -90,7 +90,7 @@ class ModelTable:
             message = f"this is no model table of Alink's that unifw can read: {err!r}"
             raise FileError(message) from err
         ordered = tuple(labels[place] for place in sorted(labels))
-        return cls(meta, data, ordered, label_type)
+        return cls(meta, data, ordered)
 
 
 def write_rows(file: Path, x: Array, *columns: Array) -> None:
