@@ -40,7 +40,7 @@ def find_java() -> str:
             f"Alink 1.6 on Flink 1.13 runs on Java 8, 11 and 17; {found} is {number}. Try:  {GET}"
         )
         raise VersionUnsupported(message)
-    return found
+    return str(found)
 
 
 @cache
