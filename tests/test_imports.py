@@ -12,7 +12,7 @@ import pytest
 import unifw
 
 SOURCE = Path(unifw.__file__).parent
-HEAVY = {"paddle", "mindspore", "megengine", "onnx", "onnxruntime", "sklearn", "matplotlib"}
+HEAVY = {"paddle", "mindspore", "megengine", "py4j", "onnx", "onnxruntime", "sklearn", "matplotlib"}
 
 # From the bottom up: a module imports only from its own layer or from those above it in this list.
 LAYERS = (
@@ -96,10 +96,13 @@ def test_imports_point_only_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_a_framework_is_imported_by_its_own_plugin_alone(path: Path) -> None:
-    frameworks = {name.split(".")[0] for name in imports(path)} & {
-        "paddle",
-        "mindspore",
-        "megengine",
+    owners = {
+        "paddle": "paddle",
+        "mindspore": "mindspore",
+        "megengine": "megengine",
+        "py4j": "alink",
     }
+    names = {name.split(".")[0] for name in imports(path)}
+    frameworks = {owner for name, owner in owners.items() if name in names}
     parts = path.relative_to(SOURCE).parts
     assert frameworks <= ({parts[1]} if parts[0] == "backends" and len(parts) > 2 else set())

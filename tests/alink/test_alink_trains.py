@@ -35,7 +35,7 @@ PLANE = uf.Sequential([L.Dense(3)], input_shape=4)
 def rows(count: int = 90) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     draw = np.random.RandomState(1)
     x = draw.standard_normal((count, 4))
-    y = x @ [1, -2, 0.5, 3] + draw.standard_normal(count)
+    y = x @ [1, -2, 0.5, 3] + 4 * draw.standard_normal(count)
     return x, y, np.digitize(y, [-2, 2])
 
 
@@ -288,12 +288,11 @@ def test_dismissed_it_is_gone() -> None:
 
 
 CHILD = """
-import sys, time, numpy as np, unifw as uf
-from unifw import layers as L
+import time
+from unifw.backends.alink.cluster import Cluster
 from unifw.backends.alink.gateway import gateway
-net = uf.Sequential([L.Dense(1)], input_shape=4)
-uf.Model(net, "alink", isolate=False).predict(np.ones((2, 4)))
-print(gateway().pid, flush=True)
+with gateway().using(Cluster()) as java:
+    print(java.pid, flush=True)
 {then}
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ OPENS = (
 )  # fmt: skip
 # How many of its last lines are kept, and how many an error shows.
 KEPT, SHOWN = 200, 12
+# How long a JVM that no longer answers may take to end, in seconds.
+ENDS = 5
 
 
 class Gateway:
@@ -97,7 +100,7 @@ class Gateway:
         WorkerDied
             If the JVM has ended meanwhile; tells its last words.
         """
-        from py4j.protocol import Py4JJavaError, Py4JNetworkError
+        from py4j.protocol import Py4JError, Py4JJavaError
 
         with self._lock:
             try:
@@ -106,15 +109,23 @@ class Gateway:
             except Py4JJavaError as err:
                 message = f"Alink's job failed{cluster.where}: {_reason(str(err))}"
                 raise BackendError(message) from None
-            except (Py4JNetworkError, OSError) as err:
-                self.close()
-                message = f"the JVM of Alink (process {self.pid}) has died: {err}"
-                raise WorkerDied(message, "\n".join(list(self._said)[-SHOWN:])) from err
+            except (Py4JError, OSError) as err:
+                raise self._lost(err) from err
             except BaseException as err:
                 if not isinstance(err, Exception):
                     # Ctrl-C: the job would go on, and its answer be taken for that of the next.
                     self.close()
                 raise
+
+    def _lost(self, err: Exception) -> BackendError:
+        """Return what an error of py4j's means: it tells of a JVM that has ended in several ways."""
+        try:
+            self._process.wait(timeout=ENDS)
+        except subprocess.TimeoutExpired:
+            return BackendError(f"Alink's JVM did not understand: {err}")
+        self.close()
+        last = "\n".join(list(self._said)[-SHOWN:])
+        return WorkerDied(f"the JVM of Alink (process {self.pid}) has died: {err}", last)
 
     def _choose(self, cluster: Cluster) -> None:
         if cluster not in self._environments:
