@@ -31,7 +31,7 @@ taskmanager.host: localhost
 rest.address: localhost
 rest.bind-address: localhost
 rest.port: {rest}
-rest.bind-port: "{rest}"
+rest.bind-port: {rest}
 taskmanager.numberOfTaskSlots: 1
 taskmanager.cpu.cores: 1.0
 taskmanager.memory.framework.heap.size: 128m

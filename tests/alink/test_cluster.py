@@ -23,16 +23,16 @@ def digits_on(**settings: Any) -> uf.Model:
 
 
 def test_a_cluster_computes_what_this_machine_does(flink: Any, flat: Any) -> None:
-    x, y = flat
+    x, y = (array[:500] for array in flat)
     address = f"localhost:{flink.rest}"
-    here, there = digits_on(iterations=15), digits_on(iterations=15, cluster=address)
+    here, there = digits_on(iterations=8), digits_on(iterations=8, cluster=address)
     for model in (here, there):
         model.fit(x, y, batch_size=len(x), verbose=0)
     assert flink.overview()["jobs-finished"] > 0
     assert there.history["loss"] == pytest.approx(here.history["loss"], rel=1e-9)
     for name, weight in here.weights.items():
         assert np.abs(there.weights[name] - weight).max() <= 1e-6 * np.abs(weight).max()
-    assert there.history["accuracy"][-1] > 0.9
+    assert there.history["accuracy"] == here.history["accuracy"]
     assert np.abs(there.predict(x[:200]) - here.predict(x[:200])).max() <= 1e-6
 
 
