@@ -46,6 +46,7 @@ taskmanager.memory.jvm-overhead.min: 64m
 taskmanager.memory.jvm-overhead.max: 64m
 heartbeat.interval: 1000
 heartbeat.timeout: 10000
+slot.request.timeout: 20000
 io.tmp.dirs: {folder}
 """
 
@@ -115,10 +116,17 @@ class Flink:
         with (self.folder / "log").open("ab") as log:
             self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
 
-    def overview(self) -> dict[str, Any] | None:
+    @property
+    def working(self) -> int:
+        """How many tasks run at present."""
+        jobs = (self.overview("jobs/overview") or {}).get("jobs", [])
+        return sum(int(job["tasks"]["running"]) for job in jobs)
+
+    def overview(self, what: str = "overview") -> dict[str, Any] | None:
+        """Return what the cluster tells of itself, if it is there."""
         try:
             with urllib.request.urlopen(
-                f"http://localhost:{self.rest}/overview", timeout=5
+                f"http://localhost:{self.rest}/{what}", timeout=5
             ) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
