@@ -12,7 +12,9 @@ import pytest
 import unifw
 
 SOURCE = Path(unifw.__file__).parent
-HEAVY = {"paddle", "mindspore", "megengine", "ncnn", "onnx", "onnxruntime", "sklearn", "matplotlib"}
+HEAVY = {
+    "paddle", "mindspore", "megengine", "ncnn", "MNN", "py4j", "onnx", "onnxruntime", "sklearn", "matplotlib",
+}  # fmt: skip
 
 # From the bottom up: a module imports only from its own layer or from those above it in this list.
 LAYERS = (
@@ -97,11 +99,14 @@ def test_imports_point_only_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_a_framework_is_imported_by_its_own_plugin_alone(path: Path) -> None:
-    frameworks = {name.split(".")[0] for name in imports(path)} & {
-        "paddle",
-        "mindspore",
-        "megengine",
+    owners = {
+        "paddle": "paddle",
+        "mindspore": "mindspore",
+        "megengine": "megengine",
+        "py4j": "alink",
     }
+    names = {name.split(".")[0] for name in imports(path)}
+    frameworks = {owner for name, owner in owners.items() if name in names}
     parts = path.relative_to(SOURCE).parts
     if "runners" in parts:  # programs for processes of their own: each imports its one runtime
         assert len(frameworks) <= 1

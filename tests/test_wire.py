@@ -82,6 +82,7 @@ def test_options_plans_and_epochs_travel() -> None:
     options = Options(
         (losses.CrossEntropy(0.1), losses.Huber(0.5)),
         optimizers.Adam(0.01, clip_norm=1.0), "gpu:1", "float64", 7,
+        settings={"cluster": "here:8081", "parallelism": 2, "epsilon": 1e-9},
     )  # fmt: skip
     plan = Plan(2, 5, 16, shuffle=False, metrics=(((metrics.F1(),), True), ((), False)))
     about = json.loads(json.dumps([messages.options_data(options), messages.plan_data(plan)]))

@@ -12,9 +12,11 @@ import importlib.util
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +30,7 @@ from unifw.errors import (
     DeviceUnavailable,
     NotInstalled,
     SpecError,
+    UnknownName,
     Unsupported,
     VersionUnsupported,
     install,
@@ -43,10 +46,11 @@ from unifw.spec.metrics import Metric
 from unifw.spec.optimizers import LBFGS, SGD, Optimizer
 from unifw.weights import Arrays
 
-__all__ = ["Backend", "Epoch", "Options", "Plan", "Report", "Session"]
+__all__ = ["Backend", "Epoch", "Options", "Plan", "Report", "Session", "Setting"]
 
 Array = npt.NDArray[Any]
 Report = Callable[[int, int], None]
+Setting = Callable[[str, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Options:
         generator that the backend has, seeded.
     loss_weights : tuple of float
         What each loss counts in the sum that is trained; all 1 when left out.
+    settings : mapping of str to plain data
+        What only this backend is told, by the words of its ``Backend.settings``.
     """
 
     losses: tuple[Loss, ...] = ()
@@ -82,6 +88,7 @@ class Options:
     seed: int = 0
     parity: bool = True
     loss_weights: tuple[float, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.loss_weights:
@@ -405,6 +412,14 @@ class Backend(ABC):
         The Pythons that an environment of its own may have, the best tested first.
     pins : tuple of str
         The requirements tested together, which go into that environment; none if it gets none.
+    needs_more : bool
+        Whether it needs more than Python packages, which ``furnish`` gets: its extra alone is not enough.
+    settings : mapping of str to callable
+        The words that it takes in ``uf.Model`` besides those of all backends; each with what returns, of
+        the word and what was given, plain data, or raises ``SpecError``.
+    trains_whole : bool
+        Whether it trains by methods of the framework's own, a whole table at a time: its curves are not
+        those of unifw's optimizers, and where it ends is what can be compared.
     """
 
     name: ClassVar[str]
@@ -418,6 +433,9 @@ class Backend(ABC):
     advice: ClassVar[str] = ""
     pythons: ClassVar[tuple[str, ...]] = ()
     pins: ClassVar[tuple[str, ...]] = ()
+    needs_more: ClassVar[bool] = False
+    settings: ClassVar[Mapping[str, Setting]] = MappingProxyType({})
+    trains_whole: ClassVar[bool] = False
 
     @property
     def version(self) -> str | None:
@@ -481,6 +499,38 @@ class Backend(ABC):
     @abstractmethod
     def devices(self) -> tuple[str, ...]:
         """Return the devices that are here, ``"cpu"`` first; asked only after ``load``."""
+
+    def furnish(self, folder: Path, python: str, say: Callable[[str], None]) -> None:  # noqa: B027
+        """Put into the environment in ``folder`` what it needs beyond its ``pins``.
+
+        Called when those are installed; ``python`` is its interpreter, ``say`` is told what is going on.
+
+        Raises
+        ------
+        EnvironmentFailed
+            If that cannot be had.
+        """
+
+    def told(self, given: Mapping[str, Any], others: Iterable[str] = ()) -> dict[str, Any]:
+        """Return its own settings, checked.
+
+        Parameters
+        ----------
+        given : mapping of str to object
+            Settings by their words.
+        others : iterable of str
+            The words that all backends take, for a helpful error.
+
+        Raises
+        ------
+        UnknownName, SpecError
+            If it takes no such word, or not with that value.
+        """
+        for word in given:
+            if word not in self.settings:
+                what = f"option of a model on backend {self.name!r}"
+                raise UnknownName(what, word, [*others, *self.settings])
+        return {word: self.settings[word](word, value) for word, value in given.items()}
 
     def gaps(self, graph: Graph, options: Options) -> list[str]:
         """Return a sentence for all that this backend cannot do of a net and its options."""

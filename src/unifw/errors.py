@@ -127,11 +127,14 @@ class NotInstalled(BackendError, ImportError):
         The extra of unifw that installs it.
     cause : str, optional
         What the import said.
+    mend : str, optional
+        What mends it, if that is not the extra alone.
     """
 
-    def __init__(self, what: str, extra: str, cause: str = "") -> None:
+    def __init__(self, what: str, extra: str, cause: str = "", mend: str = "") -> None:
         because = f" ({cause})" if cause else ""
-        super().__init__(f"{what}, which cannot be imported here{because}. Try:  {install(extra)}")
+        way = mend or install(extra)
+        super().__init__(f"{what}, which cannot be imported here{because}. Try:  {way}")
 
 
 class VersionUnsupported(BackendError, ImportError):

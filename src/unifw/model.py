@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,6 +96,9 @@ class Model:
     python : path, optional
         The interpreter of that process, or the folder of its environment; unifw must be installed
         there in this very version.
+    **settings
+        What only this backend is told, such as ``cluster`` and ``parallelism`` of Alink; ``docs/backends.md``
+        names them. They stay behind when the model moves or is saved.
 
     Raises
     ------
@@ -123,11 +127,14 @@ class Model:
         weights: Mapping[str, npt.ArrayLike] | None = None,
         isolate: bool | str = "auto",
         python: str | os.PathLike[str] | None = None,
+        **settings: Any,
     ) -> None:
         if not isinstance(net, Graph):
             message = f"net must be a uf.Sequential or uf.Graph, got {net!r}"
             raise SpecError(message)
         self._net = net
+        self._backend = registry.backend(backend)
+        told = self._backend.told(settings, _words(Model))
         losses = losses_of(net, loss)
         self._metrics = metrics_of(net, metrics)
         check_metrics(net, losses, self._metrics)
@@ -140,9 +147,9 @@ class Model:
             seed=check.count("seed", seed, least=0),
             parity=check.flag("parity", parity),
             loss_weights=loss_weights_of(net, losses, loss_weights),
+            settings=told,
         )
         self._options.optimizer.places([n for n, part in net.parts.items() if part.trainable])
-        self._backend = registry.backend(backend)
         first = initial(net, seed) if weights is None else check_weights(net, weights)
         self._session = open_session(
             self._backend, net, self._options, first, isolate=isolate, python=python
@@ -487,6 +494,7 @@ class Model:
         precision: str | None = None,
         isolate: bool | str = "auto",
         python: str | os.PathLike[str] | None = None,
+        **settings: Any,
     ) -> Model:
         """Return the same model on another backend; it goes on as if nothing had happened.
 
@@ -494,14 +502,14 @@ class Model:
 
         Parameters
         ----------
-        backend, device, isolate, python
+        backend, device, isolate, python, **settings
             As for ``Model``.
         dtype, precision : str, optional
             As for ``Model``; default what they are. Backends that lack them refuse, so a model in float64 or
             mixed precision names another on its way there.
         """
         stored = _retyped(self.checkpoint(), dtype, precision)
-        return _restore(stored, backend, device, isolate, python)
+        return _restore(stored, backend, device, isolate, python, settings)
 
     def close(self) -> None:
         """Let go of the session, and of the process it may have; the model cannot be used then.
@@ -678,6 +686,7 @@ def load(  # noqa: PLR0913 - a file, and where it is to live
     precision: str | None = None,
     isolate: bool | str = "auto",
     python: str | os.PathLike[str] | None = None,
+    **settings: Any,
 ) -> Model:
     """Read a model that ``Model.save`` wrote.
 
@@ -687,7 +696,7 @@ def load(  # noqa: PLR0913 - a file, and where it is to live
         The file.
     backend : str, optional
         Where it shall live now; default the one it was saved on.
-    device, isolate, python
+    device, isolate, python, **settings
         As for ``Model``.
     dtype, precision : str, optional
         As for ``Model``; default what it was saved in.
@@ -701,7 +710,7 @@ def load(  # noqa: PLR0913 - a file, and where it is to live
     """
     stored = _retyped(checkpoint.read(path), dtype, precision)
     name = backend or stored.provenance.get("backend", "numpy")
-    return _restore(stored, name, device, isolate, python)
+    return _restore(stored, name, device, isolate, python, settings)
 
 
 def _retyped(
@@ -716,12 +725,13 @@ def _retyped(
     return replace(stored, dtype=dtype or stored.dtype, precision=wanted, state=state | scale)
 
 
-def _restore(
+def _restore(  # noqa: PLR0913 - handed on
     stored: checkpoint.Checkpoint,
     backend: str,
     device: str,
-    isolate: bool | str,  # noqa: FBT001 - handed on
+    isolate: bool | str,  # noqa: FBT001 - as above
     python: str | os.PathLike[str] | None,
+    settings: Mapping[str, Any],
 ) -> Model:
     model = Model(
         stored.graph,
@@ -738,6 +748,7 @@ def _restore(
         weights=stored.weights,
         isolate=isolate,
         python=python,
+        **settings,
     )
     more = {LOSS_SCALE: (2,)} if stored.precision == "mixed" else {}
     state = check_state(stored.graph, stored.optimizer.kept, stored.state, more)
@@ -748,6 +759,12 @@ def _restore(
     model._session.reductions = stored.plateau.reductions  # noqa: SLF001
     model._history = {k: list(v) for k, v in stored.history.items()}  # noqa: SLF001
     return model
+
+
+def _words(kind: type) -> list[str]:
+    """Return the words that a class takes by name."""
+    found = inspect.signature(kind).parameters.values()
+    return [word.name for word in found if word.kind is inspect.Parameter.KEYWORD_ONLY]
 
 
 def _text(name: str, value: Any) -> str:

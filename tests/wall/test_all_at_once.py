@@ -94,7 +94,7 @@ def test_doctor_and_env_tell_what_is_true(capsys: Any) -> None:
     rows = {row["backend"]: row for row in json.loads(capsys.readouterr().out)}
     assert {name: row["runs"] for name, row in rows.items()} == {
         "numpy": "in-process", "paddle": "isolated", "mindspore": "isolated",
-        "megengine": "isolated",
+        "megengine": "isolated", "alink": "not available",
     }  # fmt: skip
     assert cli.main(["env", "check"]) == 0
     assert capsys.readouterr().out.count(" trains") == 3

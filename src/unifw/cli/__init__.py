@@ -135,7 +135,8 @@ def _status(backend: Backend, *, ask: bool) -> dict[str, Any]:
     except BackendError as err:
         missing = isinstance(err, NotInstalled) and backend.version is None
         problem = f"not installed: {backend.advice}" if missing else str(err)
-        row |= {"ready": False, "problem": problem, "install": install(backend.name)}
+        way = f"unifw env create {backend.name}" if backend.needs_more else install(backend.name)
+        row |= {"ready": False, "problem": problem, "install": way}
     return row
 
 

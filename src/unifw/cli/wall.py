@@ -40,7 +40,7 @@ def commands(command: Command) -> None:
         return added
 
     create = action("create", _env_create, "make environments, or bring them up to date")
-    create.add_argument("backend", nargs="+", help="paddle, mindspore, megengine")
+    create.add_argument("backend", nargs="+", help="paddle, mindspore, megengine, alink")
     create.add_argument("--python", help="version or path; default the best tested one found")
     create.add_argument("--installer", default="auto", choices=environments.INSTALLERS)
     action("list", _env_list, "list the environments there are")
@@ -79,7 +79,8 @@ def _diagnosis(backend: Backend, *, tries: bool) -> dict[str, Any]:
         missing = backend.version is None
         why = f"not installed: {backend.advice}" if missing else str(err).splitlines()[0]
         mend = [environment] if backend.pins else []
-        if not backend.pythons or "{}.{}".format(*sys.version_info) in backend.pythons:
+        fits = not backend.pythons or "{}.{}".format(*sys.version_info) in backend.pythons
+        if fits and not backend.needs_more:
             mend.insert(0, install(backend.name))
         return row | {"runs": "not available", "why": why, "mend": mend}
     runs, why = ("in-process" if chosen.python is None else "isolated"), chosen.why

@@ -176,6 +176,7 @@ def create(
         wheel = write_wheel(Path(temporary))
         say(f"{chosen.name}: installs {', '.join(chosen.pins)}")
         tool.install(inside, [f"unifw @ {wheel.as_uri()}", *chosen.pins])
+    chosen.furnish(folder, str(inside), say)
     say(f"{chosen.name}: tries one step of training")
     tried = trial(chosen.name, str(inside))
     made = Environment(

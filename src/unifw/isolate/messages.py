@@ -88,6 +88,7 @@ def options_data(options: Options) -> dict[str, Any]:
         "seed": options.seed,
         "parity": options.parity,
         "loss_weights": options.loss_weights,
+        "settings": dict(options.settings),
     }
 
 
@@ -102,6 +103,7 @@ def read_options(about: Mapping[str, Any]) -> Options:
         seed=about["seed"],
         parity=about["parity"],
         loss_weights=tuple(about["loss_weights"]),
+        settings=about["settings"],
     )
 
 

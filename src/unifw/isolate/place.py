@@ -87,7 +87,7 @@ def _isolated(backend: Backend, problem: BackendError | None) -> Place:
         return Place(found.python, why)
     if problem is None or isinstance(problem, Clash):
         return Place(environments.HERE, why)
-    if backend.pins and isinstance(problem, ImportError):
+    if backend.pins and not backend.needs_more and isinstance(problem, ImportError):
         way = f"Or give it an environment of its own:  unifw env create {backend.name}"
         problem.msg = f"{problem}\n{way}"
     raise problem

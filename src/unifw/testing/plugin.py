@@ -3,7 +3,7 @@
 ``--backend NAME`` chooses one (``numpy`` unless given), ``--isolate`` puts it in a process of its own,
 ``--examples N`` says how many layers are generated. A
 case that the backend states as a gap becomes a strict expected failure with the reason that its rules
-give.
+give. Of a backend that trains a whole table at a time only ``test_optimum`` is run.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Remember what is isolated, and name the marker of what cannot be."""
     config.addinivalue_line("markers", "native: needs the framework's own object in this process")
+    config.addinivalue_line("markers", "optimum: holds for backends that train a whole table too")
     # The same examples in every run, and no folder of them; a compiler may take its time with each.
     settings.register_profile(
         "unifw", max_examples=config.getoption("--examples"), derandomize=True, deadline=None,
@@ -58,6 +59,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Expect a backend's stated gaps to fail, and to fail for that reason."""
     name = config.getoption("--backend")
+    if registry.backend(name).trains_whole:
+        _keep_what_such_backends_run(config, items)
     judged = []
     for item in items:
         params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
@@ -65,7 +68,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "backend" in params and hasattr(case, "graph"):
             losses = (case.loss,) if hasattr(case, "loss") else ()
             dtype = params.get("dtype", "float32")
-            judged.append((item, case.graph, Options(losses, dtype=dtype)))
+            trained = {"optimizer": case.optimizer} if hasattr(case, "optimizer") else {}
+            judged.append((item, case.graph, Options(losses, dtype=dtype, **trained)))
         if name in ISOLATED and item.get_closest_marker("native"):
             reason = "the framework's own object is in the other process"
             item.add_marker(pytest.mark.xfail(strict=True, raises=BackendError, reason=reason))
@@ -74,6 +78,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if gaps:
             mark = pytest.mark.xfail(strict=True, raises=Unsupported, reason="; ".join(gaps))
             item.add_marker(mark)
+
+
+def _keep_what_such_backends_run(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out all that takes single steps: the suite's module on the optimum is what is left of it."""
+    kept: list[pytest.Item] = []
+    out: list[pytest.Item] = []
+    for item in items:
+        judges = "backend" in getattr(item, "fixturenames", ())
+        (out if judges and item.get_closest_marker("optimum") is None else kept).append(item)
+    config.hook.pytest_deselected(items=out)
+    items[:] = kept
 
 
 def _gaps(name: str, nets: list[tuple[Graph, Options]]) -> list[list[str]]:

@@ -27,14 +27,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "title": "What runs where",
         "about": "Read off the rules of every backend and format by `unifw support --markdown en`; the tests "
         "compare it. ✓: there, and judged by the conformance suite against NumPy in float64. Optimizers, "
-        "schedules, metrics and initializers are written once for all backends, and run on each.",
+        "schedules, metrics and initializers are written once for all backends, and run on each. "
+        "Alink, which holds linear models and perceptrons and trains them by methods of its own, has "
+        "[a page](alink.md) instead of a column.",
         "layer": "Layer", "loss": "Loss", "gaps": "What is lacking, and why", "none": "Nothing.",
     },
     "zh": {
         "title": "支持一览",
         "about": "由 `unifw support --markdown zh` 从各后端与各格式的规则表生成，并由测试比对。✓ 表示可用，"
         "且由一致性测试以 float64 的 NumPy 为准检验过。"
-        "优化器、学习率调度、指标与初始化器只写一次，在所有后端上运行。",
+        "优化器、学习率调度、指标与初始化器只写一次，在所有后端上运行。"
+        "Alink 容纳线性模型与感知机，用自己的方法训练，因此不占一列，另有[专页](alink.md)。",
         "layer": "层", "loss": "损失", "gaps": "缺少什么，为什么", "none": "无。",
     },
 }  # fmt: skip
@@ -137,6 +140,8 @@ def support(backends: Sequence[str] | None = None) -> Support:
 def _usable() -> list[str]:
     usable = []
     for name in registry.backend_names():
+        if registry.backend(name).trains_whole:  # it holds few nets, which its own page lists
+            continue
         try:
             place(registry.backend(name))
         except BackendError:
