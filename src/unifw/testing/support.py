@@ -127,11 +127,12 @@ def support(backends: Sequence[str] | None = None) -> Support:
         answers = iter(_gaps(name, asked))
         for row in (*named.values(), *rated.values()):
             row[name] = _reason(next(answers))
-    for name, made in formats().items():
+    shipped = {name: form for name, form in formats().items() if not form.unrun}
+    for name, made in shipped.items():
         made.check(runs=False)
         for kind, row in named.items():
             row[name] = _reason(made.gaps(nets[kind]))
-    return Support(chosen, tuple(formats()), named, rated)
+    return Support(chosen, tuple(shipped), named, rated)
 
 
 def _usable() -> list[str]:
