@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_svmlight_file
 
 import unifw as uf
 from unifw import cli
 from unifw import layers as L
-from unifw.errors import DataError, ExportError, FileError, SpecError, UnifwError, Unsupported
+from unifw.errors import (
+    DataError,
+    ExportError,
+    FileError,
+    NotInstalled,
+    SpecError,
+    UnifwError,
+    Unsupported,
+)
 from unifw.export import angel, formats
 from unifw.spec import layers, losses, optimizers
 
@@ -567,6 +577,9 @@ def test_data_are_written_as_angel_splits_them(tmp_path: Path) -> None:
     assert path.read_text() == "1 2 4\n2 1 4\n3\n"
     angel.write_data(path, np.full((1, 2, 1), 2**40 + 1), [16_777_217])
     assert path.read_text() == "16777217 1099511627777 1099511627777\n"
+    fields, values = uf.sparse.padded(csr_matrix([[0, 0.5], [2, 3]]))
+    angel.write_data(path, (fields, values), [1, 0], format="libsvm", first=1)
+    assert path.read_text() == "1 3:0.5 1:0\n0 2:2 3:3\n"
 
 
 def test_data_that_do_not_fit_are_refused(tmp_path: Path) -> None:
@@ -579,9 +592,14 @@ def test_data_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ([[1, 2]], [2], {"signs": True}),
         ([[1, 2]], [1], {"format": "dummy"}),
         ([[1, 2]], [1], {"format": "csv"}),
+        (([[1, 2]], [[1, 2]]), [1], {}),
+        (([[1, 2]], [[1, 2]]), [1, 2], {"format": "libsvm"}),
+        (([[1, 2]], [[1, 2, 3]]), [1], {"format": "libsvm"}),
+        (([[1, -2]], [[1, 2]]), [1], {"format": "libsvm"}),
+        (([[1, 2]],), [1], {"format": "libsvm"}),
     ):
         with pytest.raises((DataError, SpecError)):
-            angel.write_data(path, x, y, **options)  # type: ignore[arg-type]
+            angel.write_data(path, x, y, **options)
     assert [p.name for p in tmp_path.iterdir()] == ["rows"]
     assert path.read_text() == "old"
 
@@ -616,3 +634,24 @@ def test_the_command_that_submits(tmp_path: Path) -> None:
         angel.submit("net.json", conf)
     with pytest.raises(SpecError, match="drops in prediction"):
         angel.submit("net.json", conf, data="d", model="m")
+
+
+# ------------------------------------------------------------------------ TorchScript: see tests/script
+
+
+def test_a_script_needs_torch_and_a_net_that_is_known(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "net.pt"
+    known = uf.Model(uf.zoo.wide(5, 2))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "torch" else find(n))
+    with pytest.raises(NotInstalled, match=r"needs torch.*pip install 'unifw\[angel\]'"):
+        angel.script(known, path, version="0.3")
+    with pytest.raises(SpecError, match=r"No version named .0\.2."):
+        angel.script(known, path, version="0.2")
+    for net in (
+        DEEP, uf.zoo.deepfm(5, 2, hidden=(3,)), uf.zoo.deepfm(5, 2, 1, hidden=(3,), dropout=0),
+        uf.zoo.wide_and_deep(5, 2, hidden=(3,)), uf.zoo.wide(5, 2).frozen("bias"),
+    ):  # fmt: skip
+        with pytest.raises(Unsupported, match=r"zoo\.deepfm with dropout=0"):
+            angel.script(uf.Model(net), path, version="0.3")
+    assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,7 @@ LAYERS = (
     ("weights", "randomness", "formulas"),
     ("measures", "arrays"),
     ("targets", "judging"),
-    ("data",),
+    ("data", "sparse"),
     ("quasi_newton",),
     ("backend",),
     ("backends", "registry"),

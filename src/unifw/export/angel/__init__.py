@@ -10,5 +10,6 @@ from __future__ import annotations
 from unifw.export.angel.checking import check
 from unifw.export.angel.data import write_data
 from unifw.export.angel.job import Job, submit
+from unifw.export.angel.script import Script, script
 
-__all__ = ["Job", "check", "submit", "write_data"]
+__all__ = ["Job", "Script", "check", "script", "submit", "write_data"]

@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 def write_data(  # noqa: PLR0913 - two arrays, and how they are written
     path: str | os.PathLike[str],
-    x: npt.ArrayLike,
+    x: Any,
     y: npt.ArrayLike,
     *,
     format: str = "dense",  # noqa: A002 - Angel's word
@@ -35,8 +35,9 @@ def write_data(  # noqa: PLR0913 - two arrays, and how they are written
     ----------
     path : path
         The file; an older one is replaced by a whole new one only.
-    x : array of shape (n, ...)
-        Rows of numbers, flattened as ``Flatten`` does it.
+    x : array of shape (n, ...), or (fields, values)
+        Rows of numbers, flattened as ``Flatten`` does it; or the tuple that ``unifw.sparse.padded`` gives, of
+        which every place is written, for ``"libsvm"``.
     y : array of shape (n,) or (n, 1)
         Labels: numbers, classes counted from 0, or 0 and 1.
     format : {"dense", "libsvm", "dummy"}
@@ -46,7 +47,8 @@ def write_data(  # noqa: PLR0913 - two arrays, and how they are written
         Whether labels of 0 are written as -1, which logloss and hingeloss (``"binary_cross_entropy"``,
         ``"hinge"``) take for the other side; default ``False``.
     first : int
-        What the first column is called: 0, the default, for Angel; 1 for PyTorch on Angel, which subtracts 1.
+        What the first column, or index 0 of ``fields``, is called: 0, the default, for Angel; 1 for PyTorch on
+        Angel, which subtracts 1.
 
     Raises
     ------
@@ -58,12 +60,14 @@ def write_data(  # noqa: PLR0913 - two arrays, and how they are written
     check.choice("format", format, keys.DATA_FORMATS)
     check.flag("signs", signs)
     check.count("first", first, least=0)
-    rows, labels = _floats("x", x), _floats("y", y)
-    if rows.ndim < 2 or labels.size != len(rows) or labels.shape[0] != len(rows):
-        message = f"x must have rows, and y one label for each; got shapes {rows.shape} and {labels.shape}"
-        raise DataError(message)
+    labels = _floats("y", y)
+    if isinstance(x, tuple):
+        lines = _pairs(*_padded(x, labels, format), first)
+    else:
+        rows = _floats("x", x)
+        _check_rows("x", rows, labels)
+        lines = WRITERS[format](rows.reshape(len(rows), -1), first)
     words = _labels(labels.reshape(-1), signs=signs)
-    lines = WRITERS[format](rows.reshape(len(rows), -1), first)
     with replacing(path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
         for label, line in zip(words, lines, strict=True):
             file.write(f"{label} {line}".rstrip() + "\n")
@@ -73,6 +77,30 @@ def _floats(label: str, given: npt.ArrayLike) -> Array:
     array = array_of(label, given)
     # Whole numbers in float64, where they stay whole.
     return finite(label, array if array.dtype.kind == "f" else array.astype(np.float64))
+
+
+def _check_rows(label: str, rows: Array, labels: Array) -> None:
+    if rows.ndim < 2 or labels.size != len(rows) or labels.shape[0] != len(rows):
+        message = (
+            f"{label} must have rows, and y one label for each; got shapes {rows.shape} and "
+            f"{labels.shape}"
+        )
+        raise DataError(message)
+
+
+def _padded(x: tuple[Any, ...], labels: Array, form: str) -> tuple[Array, Array]:
+    if len(x) != 2 or form != "libsvm":
+        message = "a pair (fields, values) is written in format 'libsvm'; other rows are one array"
+        raise DataError(message)
+    fields, values = whole("fields", array_of("fields", x[0])), _floats("values", x[1])
+    _check_rows("fields", fields, labels)
+    if fields.shape != values.shape or fields.ndim != 2 or fields.min() < 0:
+        message = (
+            "fields and values must be of one shape (n, width), and no field below 0; got "
+            f"{fields.shape} and {values.shape}, from {fields.min()} on"
+        )
+        raise DataError(message)
+    return fields, values
 
 
 def _labels(labels: Array, *, signs: bool) -> list[str]:
@@ -100,6 +128,11 @@ def _libsvm(rows: Array, first: int) -> Iterator[str]:
         there = np.flatnonzero(row)
         pairs = zip(there.tolist(), row[there].tolist(), strict=True)
         yield " ".join(f"{column + first}:{_number(value)}" for column, value in pairs)
+
+
+def _pairs(fields: Array, values: Array, first: int) -> Iterator[str]:
+    for row, numbers in zip((fields + first).tolist(), values.tolist(), strict=True):
+        yield " ".join(f"{c}:{_number(v)}" for c, v in zip(row, numbers, strict=True))
 
 
 def _dummy(rows: Array, first: int) -> Iterator[str]:
