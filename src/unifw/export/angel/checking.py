@@ -282,14 +282,6 @@ def _layer(place: int, layer: Any, has_transfunc: bool) -> Iterator[str]:  # noq
     if name == "simpleinputlayer" and not has_transfunc:
         wanted = (*wanted, "transfunc")
     yield from (f"{where}: {key!r} is missing" for key in wanted if key not in layer)
-    found = [
-        p for key in kind.keys if key in layer for p in VALUES[key](f"{where}.{key}", layer[key])
-    ]
-    yield from found
-    if name == "fclayer" and not found and {"outputdims", "transfuncs"} <= set(layer):
-        sizes, functions = len(layer["outputdims"]), len(layer["transfuncs"])
-        if sizes != functions:
-            yield (
-                f"{where}: {sizes} outputdims and {functions} transfuncs are zipped, so that what is over "
-                "in the longer list is dropped; give as many of each"
-            )
+    for key in kind.keys:
+        if key in layer:
+            yield from VALUES[key](f"{where}.{key}", layer[key])

@@ -28,6 +28,7 @@ def links(layers: Sequence[Mapping[str, Any]], data: Any) -> Iterator[str]:
         for name, count in counts.items()
         if count > 1
     )
+    yield from _zipped(named)
     yield from _made_up(named)
     yield from _embeddings(named, data)
     ends = [name for name, layer in named.items() if _kind(layer) == "simplelosslayer"]
@@ -62,6 +63,17 @@ def _missing(name: str, named: Layers) -> Iterator[str]:
             yield f"{name}: reads {source!r}, which no layer is called; {hint}"
         elif _kind(named[source]) == "simplelosslayer":
             yield f"{name}: reads the loss layer {source!r}, which ends the net"
+
+
+def _zipped(named: Layers) -> Iterator[str]:
+    """Find an fclayer whose two lists differ in length: what is over in the longer is dropped."""
+    for name, layer in named.items():
+        sizes, functions = (len(layer.get(key, ())) for key in ("outputdims", "transfuncs"))
+        if sizes != functions:
+            yield (
+                f"{name}: {sizes} outputdims and {functions} transfuncs are zipped, so that what is over "
+                "in the longer list is dropped; give as many of each"
+            )
 
 
 def _made_up(named: Layers) -> Iterator[str]:
