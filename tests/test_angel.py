@@ -257,6 +257,8 @@ def test_what_is_no_json_is_told(tmp_path: Path) -> None:
     assert "'layers' stands twice in one object" in told
     assert "NaN is no number in JSON" in told
     assert angel.check(3) == ["it must be one object, { … }"]
+    path.write_text('{"layers": ' + "[" * 900 + "]" * 900 + "}")
+    assert "layers[0]: must be an object" in angel.check(path)[0]
 
 
 # ------------------------------------------------------------------------ export

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from unifw.export.angel import keys
 from unifw.export.angel.links import links
 
 __all__ = ["check"]
+
+shown = reprlib.Repr().repr  # what is nested a thousand deep, or a megabyte long, is cut
 
 LARGEST = 1 << 24  # bytes; a thousand layers have a hundredth of it
 
@@ -137,22 +140,22 @@ KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 def _is(kind: str, where: str, value: Any) -> Iterator[str]:
     what, holds = KINDS[kind]
     if not holds(value):
-        yield f"{where}: must be {what}, got {value!r}"
+        yield f"{where}: must be {what}, got {shown(value)}"
 
 
 def _word(where: str, value: Any, known: Sequence[str], *, any_case: bool = False) -> Iterator[str]:
     """Find fault with a word that must be one of some."""
     if not isinstance(value, str):
-        yield f"{where}: must be one of {', '.join(known)}, got {value!r}"
+        yield f"{where}: must be one of {', '.join(known)}, got {shown(value)}"
         return
     given = value.strip().lower() if any_case else value.strip()
     if given not in ([word.lower() for word in known] if any_case else known):
-        yield f"{where}: there is no {value!r}; there are {', '.join(known)}"
+        yield f"{where}: there is no {shown(value)}; there are {', '.join(known)}"
 
 
 def _section(name: str, given: Any, known: Mapping[str, str]) -> Iterator[str]:
     if not isinstance(given, Mapping):
-        yield f"{name}: must be an object, got {given!r}"
+        yield f"{name}: must be an object, got {shown(given)}"
         return
     yield from _unknown(name, given, tuple(known))
     for key, kind in known.items():
@@ -239,7 +242,7 @@ def _lossfunc(where: str, given: Any) -> Iterator[str]:
 
 def _transfuncs(where: str, given: Any) -> Iterator[str]:
     if not isinstance(given, list) or not given:
-        yield f"{where}: must be a list, one for each of outputdims, got {given!r}"
+        yield f"{where}: must be a list, one for each of outputdims, got {shown(given)}"
         return
     for place, one in enumerate(given):
         yield from _transfunc(f"{where}[{place}]", one)
@@ -261,7 +264,7 @@ VALUES: Mapping[str, Callable[[str, Any], Iterator[str]]] = {
 def _layer(place: int, layer: Any, has_transfunc: bool) -> Iterator[str]:  # noqa: FBT001 - a fact of the file
     where = f"layers[{place}]"
     if not isinstance(layer, Mapping):
-        yield f"{where}: must be an object, got {layer!r}"
+        yield f"{where}: must be an object, got {shown(layer)}"
         return
     broken = [p for key in ("name", "type") for p in _is("text", f"{where}.{key}", layer.get(key))]
     if broken:

@@ -111,7 +111,7 @@ def submit(  # noqa: PLR0913 - a file, and what the command says besides
     path : path
         Where the exported file lies for the command.
     conf : dict
-        Its contents, as ``conf_of`` returns and ``json.load`` reads them.
+        Its contents, as ``json.load`` reads them.
     data, model : str, optional
         Where the data and the weights lie as Angel sees it; default what the file says.
     predictions : str, optional
