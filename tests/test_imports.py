@@ -12,7 +12,7 @@ import pytest
 import unifw
 
 SOURCE = Path(unifw.__file__).parent
-HEAVY = {"paddle", "mindspore", "megengine", "onnx", "onnxruntime", "sklearn", "matplotlib"}
+HEAVY = {"paddle", "mindspore", "megengine", "onnx", "onnxruntime", "sklearn", "matplotlib", "torch"}
 
 # From the bottom up: a module imports only from its own layer or from those above it in this list.
 LAYERS = (
