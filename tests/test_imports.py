@@ -14,6 +14,7 @@ import unifw
 SOURCE = Path(unifw.__file__).parent
 HEAVY = {
     "paddle", "mindspore", "megengine", "ncnn", "MNN", "py4j", "onnx", "onnxruntime", "sklearn", "matplotlib",
+    "torch",
 }  # fmt: skip
 
 # From the bottom up: a module imports only from its own layer or from those above it in this list.
@@ -35,7 +36,7 @@ LAYERS = (
     ("weights", "randomness", "formulas"),
     ("measures", "arrays", "limits"),
     ("targets", "judging"),
-    ("data",),
+    ("data", "sparse"),
     ("quasi_newton",),
     ("backend",),
     ("backends", "registry"),

@@ -156,6 +156,26 @@ def test_wide_and_deep_sums_the_weights_of_all_fields() -> None:
     assert model.predict([[0, 3, 6, 9], [2, 2, 2, 11]])[:, 0].tolist() == [18.0, 17.0]
 
 
+def test_values_multiply_what_is_looked_up() -> None:
+    fields, values = np.array([[3, 1, 0], [2, 3, 1]]), np.array([[0.5, -2, 0], [1, 4, 0.25]])
+    net = zoo.wide(4, 3)
+    assert net.parameter_count == 4 + 1
+    weights = {"wide.weight": np.array([[9.0], [1], [10], [100]]), "bias.weight": [[0.5]]}
+    model = uf.Model(net, weights=weights, dtype="float64")
+    assert model.predict([fields, values])[:, 0].tolist() == [48.5, 410.75]
+    draw = np.random.default_rng(3)
+    net = zoo.deepfm(4, 3, embedding=2, hidden=(2,), dropout=0, values=True)
+    weights = {name: draw.normal(size=part.shape) for name, part in net.parts.items()}
+    weights["logit.weight"] *= 0
+    scaled = weights["deep.weight"][fields] * values[..., None]
+    pairs = sum((scaled[:, i] * scaled[:, j]).sum(axis=1) for i, j in combinations(range(3), 2))
+    linear = (weights["wide.weight"][fields, 0] * values).sum(axis=1)
+    model = uf.Model(net, weights=weights, dtype="float64")
+    assert model.predict([fields, values])[:, 0] == pytest.approx(
+        weights["logit.bias"] + linear + pairs
+    )
+
+
 def test_lstm_classifier_reads_no_more_than_the_text() -> None:
     model = uf.Model(zoo.lstm_classifier(9, 5, 3, embedding=4, units=4), seed=1)
     short = {"tokens": [[1, 2, 3, 0, 0]], "lengths": [[3]]}

@@ -18,6 +18,7 @@ from unifw import (
     regularizers,
     runtime,
     schedules,
+    sparse,
     zoo,
 )
 from unifw.model import Model, load
@@ -47,5 +48,6 @@ __all__ = [
     "regularizers",
     "runtime",
     "schedules",
+    "sparse",
     "zoo",
 ]

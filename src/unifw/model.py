@@ -46,7 +46,7 @@ from unifw.weights import (
 )
 
 if TYPE_CHECKING:
-    from unifw.export import ExportReport, Verified
+    from unifw.export import ExportReport, Training, Verified
 
 __all__ = ["Model", "load"]
 
@@ -564,7 +564,7 @@ class Model:
             Name of the format, whatever the ending.
         **options
             ``verify``, ``tolerance``, ``batch_sizes``, ``inputs``, ``opset``; ``quantize``, ``calibration``,
-            ``evaluate``, ``max_drop``; ``normalize``, ``layout``, ``activation``, ``labels``: see
+            ``evaluate``, ``max_drop``; ``normalize``, ``layout``, ``activation``, ``labels``; ``job``: see
             ``unifw.export.export``.
 
         Raises
@@ -581,8 +581,15 @@ class Model:
             predict=self._session.forward,
             metadata=self._provenance(),
             format=format,
+            training=self._training(),
             **options,
         )
+
+    def _training(self) -> Training:
+        from unifw.export import Training
+
+        options = self._options
+        return Training(options.losses, options.loss_weights, options.optimizer)
 
     def verify(
         self,

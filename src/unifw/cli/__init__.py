@@ -21,7 +21,7 @@ from rich.table import Table
 import unifw
 from unifw import checkpoint, demo, registry
 from unifw.backend import Backend
-from unifw.cli import files, wall
+from unifw.cli import angel, files, wall
 from unifw.errors import BackendError, NotInstalled, UnifwError, install
 from unifw.isolate import devices
 from unifw.isolate.place import place
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     wall.commands(command)
     files.commands(command)
+    angel.commands(command)
     shown = command("demo", _demo, "train on real digits on every backend, export, verify, compare")
     shown.add_argument("--epochs", type=int, default=12, help="default 12")
     shown.add_argument("--folder", default=".", help="where digits.onnx goes; default here")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unifw.checkpoint import replacing
-from unifw.errors import BackendError, DataError, FileError
+from unifw.errors import BackendError, DataError, ExportError, FileError
 from unifw.export import formats
 from unifw.export.baking import labels_of
 from unifw.export.card import Card
@@ -96,7 +96,7 @@ def _row(form: Format) -> dict[str, Any]:
     problem = ""
     try:
         form.check(runs=True)
-    except BackendError as err:
+    except (BackendError, ExportError) as err:
         problem = str(err)
     return {
         "format": form.name, "title": form.title, "suffixes": list(form.suffixes), "run_by": form.run_by,

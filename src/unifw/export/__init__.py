@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unifw.export.content import Content
+from unifw.export.content import Content, Training
 from unifw.export.exporting import check_export, export, verify_file
 from unifw.export.format import Format, formats
 from unifw.export.report import Difference, Exported, ExportReport, Smaller, Verified
@@ -14,6 +14,7 @@ __all__ = [
     "Exported",
     "Format",
     "Smaller",
+    "Training",
     "Verified",
     "check_export",
     "export",

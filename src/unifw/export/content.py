@@ -11,8 +11,29 @@ import numpy.typing as npt
 
 from unifw.export.card import Card, Port
 from unifw.spec.graph import Graph
+from unifw.spec.losses import Loss
+from unifw.spec.optimizers import Optimizer
 
-__all__ = ["Content"]
+__all__ = ["Content", "Training"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a net is trained, for formats that say it to another trainer.
+
+    Attributes
+    ----------
+    losses : tuple of Loss
+        One for each output.
+    loss_weights : tuple of float
+        What each counts.
+    optimizer : Optimizer
+        The optimizer.
+    """
+
+    losses: tuple[Loss, ...]
+    loss_weights: tuple[float, ...]
+    optimizer: Optimizer
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,10 @@ class Content:
         How to make it smaller: one of the format's ``quantizations``.
     calibration : tuple of ndarray
         Inputs to measure the range of activations on, where that needs them.
+    training : Training or None
+        How the net is trained here, if it is.
+    job : object
+        How it is to be trained elsewhere: what the format calls a job.
     """
 
     graph: Graph
@@ -41,6 +66,8 @@ class Content:
     opset: int = 17
     quantize: str | None = None
     calibration: tuple[npt.NDArray[Any], ...] = ()
+    training: Training | None = None
+    job: Any = None
 
     @property
     def floats(self) -> dict[str, npt.NDArray[np.float32]]:

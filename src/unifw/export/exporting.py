@@ -15,7 +15,7 @@ import numpy.typing as npt
 from unifw.errors import BackendError, ExportMismatch, SpecError, Unsupported
 from unifw.export.baking import Baking, baking_of
 from unifw.export.card import Card, digest
-from unifw.export.content import Content
+from unifw.export.content import Content, Training
 from unifw.export.format import Format, chosen, format_of, formats
 from unifw.export.judge import QUANTIZED, Judge, content_of, judge_of
 from unifw.export.landing import land, staged
@@ -28,6 +28,7 @@ from unifw.spec.graph import Graph
 __all__ = ["check_export", "export", "verify_file"]
 
 Array = npt.NDArray[Any]
+USUAL = (1, 3, 8)  # sizes of the batches that are run
 
 
 def check_export(graph: Graph, format: str) -> None:  # noqa: A002 - the word that users know
@@ -51,13 +52,13 @@ def check_export(graph: Graph, format: str) -> None:  # noqa: A002 - the word th
     """
     form = format_of(format)
     form.check(runs=False)
-    _refuse_gaps(form, graph)
+    _refuse(form, graph, form.gaps(graph))
 
 
-def _refuse_gaps(form: Format, graph: Graph) -> None:
-    gaps = form.gaps(graph)
+def _refuse(form: Format, graph: Graph, gaps: Sequence[str]) -> None:
     if gaps:
-        others = [other for other in formats().values() if other is not form]
+        # What only describes training somewhere else is no way out for those who want a file that runs.
+        others = [other for other in formats().values() if other is not form and not other.unrun]
         able = [other.name for other in others if _holds(other, graph)]
         instead = f"Formats that can: {', '.join(able)}" if able else ""
         raise Unsupported(f"format {form.name!r}", gaps, instead)
@@ -81,7 +82,7 @@ def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest ha
     format: str | None = None,  # noqa: A002 - the word that users know
     verify: bool = True,
     tolerance: float | None = None,
-    batch_sizes: Sequence[int] = (1, 3, 8),
+    batch_sizes: Sequence[int] = USUAL,
     inputs: Any = None,
     opset: int | None = None,
     quantize: str | None = None,
@@ -92,6 +93,8 @@ def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest ha
     layout: Any = None,
     activation: Any = None,
     labels: Any = None,
+    training: Training | None = None,
+    job: Any = None,
 ) -> ExportReport:
     """Write a net for another runtime and check it there.
 
@@ -132,6 +135,10 @@ def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest ha
         How much accuracy ``quantize`` may cost, judged on ``evaluate``; default 0.01, one point in a hundred.
     normalize, layout, activation, labels
         What an app would do before and after the net, put into the file: see ``unifw.export.baking.Baking``.
+    training : Training, optional
+        Losses and optimizer, for formats that hand them to another trainer.
+    job : object, optional
+        What such a format is told besides: for ``"angel-json"`` an ``unifw.export.angel.Job``.
 
     Returns
     -------
@@ -148,19 +155,38 @@ def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest ha
         If it cannot be written: a layer, a missing package, an unknown ending, a wrong option.
     """
     form = chosen(Path(path), format)
-    check.flag("verify", verify)
+    verify = check.flag("verify", verify) and not form.unrun
+    _check_meant(
+        form, job,
+        tolerance=tolerance, inputs=inputs, evaluate=evaluate, normalize=normalize, layout=layout,
+        activation=activation, labels=labels, batch_sizes=None if batch_sizes == USUAL else batch_sizes,
+    )  # fmt: skip
     baked = Baking(normalize, layout, activation, labels).around(graph, weights)
     if evaluate is not None and not verify:
         message = "evaluate runs the file, verify=False forbids it"
         raise SpecError(message)
     content = content_of(form, baked, metadata, opset, quantize, calibration)
+    content = dataclasses.replace(content, training=training, job=job)
     judge = judge_of(
         form, content, baked, predict,
         tolerance=tolerance, batch_sizes=batch_sizes, inputs=inputs, evaluate=evaluate, drop=max_drop,
     )  # fmt: skip
     form.check(runs=verify)
-    _refuse_gaps(form, baked.graph)
+    _refuse(form, baked.graph, [*form.gaps(baked.graph), *form.refusals(content)])
     return _written(form, content, Path(path), judge, verify=verify)
+
+
+def _check_meant(form: Format, job: Any, **given: Any) -> None:
+    """Refuse options that the format would take no notice of."""
+    if job is not None and not form.trains:
+        message = f"format {form.name!r} holds no job: it does not say how to train the net"
+        raise SpecError(message)
+    idle = [name for name, value in given.items() if value is not None]
+    if form.unrun and idle:
+        message = (
+            f"{', '.join(idle)}: of no use for format {form.name!r}, whose files nothing here runs"
+        )
+        raise SpecError(message)
 
 
 def verify_file(  # noqa: PLR0913 - a file, a model, and the options of the check
@@ -171,7 +197,7 @@ def verify_file(  # noqa: PLR0913 - a file, a model, and the options of the chec
     predict: Predict,
     format: str | None = None,  # noqa: A002 - the word that users know
     tolerance: float | None = None,
-    batch_sizes: Sequence[int] = (1, 3, 8),
+    batch_sizes: Sequence[int] = USUAL,
     inputs: Any = None,
 ) -> Verified:
     """Compare a file that was exported some time with a model.
@@ -250,6 +276,7 @@ def _written(
         sparsity=_sparsity(content),
         seconds=time.perf_counter() - started,
         metadata=dict(content.metadata),
+        unverified="" if verify else form.unrun or "verify=False",
     )
 
 

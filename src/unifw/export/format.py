@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from unifw.errors import FileError, NotInstalled, UnknownName
+from unifw.errors import ExportError, FileError, NotInstalled, UnknownName
 from unifw.export import converters, runners
 from unifw.export.card import Card, card_path, digest, read_card, write_card
 from unifw.export.content import Content
@@ -39,6 +39,9 @@ class Format(ABC):
         The endings of its files.
     runner : Path
         The program that runs its files; see ``unifw.export.runners.drive``.
+    unrun : str
+        Why nothing here can run its files, and what is done instead; empty if something can. An export is
+        then never reported as verified.
     extra : str
         The extra of unifw that installs what it needs.
     writes_with, runs_with : tuple of str
@@ -51,6 +54,8 @@ class Format(ABC):
         The ways in which it can be made smaller, and the tolerance of each.
     calibrated : tuple of str
         Those of them that need calibration data.
+    trains : bool
+        Whether it says how to train the net somewhere else: it takes ``Content.training`` and ``Content.job``.
     has_card : bool
         Whether names, shapes and origin lie in a card beside the file, as it has no room for them itself.
     """
@@ -60,6 +65,7 @@ class Format(ABC):
     run_by: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     runner: Path
+    unrun: ClassVar[str] = ""
     extra: ClassVar[str] = ""
     writes_with: ClassVar[tuple[str, ...]] = ()
     runs_with: ClassVar[tuple[str, ...]] = ()
@@ -67,10 +73,20 @@ class Format(ABC):
     tolerance: ClassVar[float] = 1e-4
     quantizations: ClassVar[Mapping[str, float]] = MappingProxyType({})
     calibrated: ClassVar[tuple[str, ...]] = ()
+    trains: ClassVar[bool] = False
     has_card: ClassVar[bool] = True
 
     def check(self, *, runs: bool) -> None:
-        """Raise ``NotInstalled`` if what writes it (and ``runs`` it) is missing; nothing is imported."""
+        """Raise ``NotInstalled`` if what writes it (and ``runs`` it) is missing; nothing is imported.
+
+        Raises
+        ------
+        ExportError
+            If it is to run, and nothing here can run it.
+        """
+        if runs and self.unrun:
+            message = f"files of format {self.name!r} are not run: {self.unrun}"
+            raise ExportError(message)
         for module in (*self.writes_with, *(self.runs_with if runs else ())):
             self.needs(module)
 
@@ -90,6 +106,10 @@ class Format(ABC):
     @abstractmethod
     def gaps(self, graph: Graph) -> list[str]:
         """Return a sentence for every layer that cannot be written, and for all else that it cannot hold."""
+
+    def refusals(self, content: Content) -> list[str]:
+        """Return a sentence for all that it cannot hold of how the net is trained."""
+        return []
 
     @abstractmethod
     def write(self, content: Content, path: Path) -> dict[str, Any]:

@@ -108,6 +108,8 @@ class ExportReport:
         What writing and checking took.
     metadata : dict of str to str
         What the file says of its origin.
+    unverified : str
+        Why it was not verified; empty if it was.
     """
 
     path: str
@@ -121,6 +123,7 @@ class ExportReport:
     sparsity: float
     seconds: float
     metadata: Mapping[str, str]
+    unverified: str = ""
 
     @property
     def size(self) -> int:
@@ -165,7 +168,7 @@ class ExportReport:
         if self.smaller is not None:
             lines.append(f"  {_cost(self.smaller)}")
         if not self.verified:
-            return "\n".join([*lines, "not verified"])
+            return "\n".join([*lines, f"not verified: {self.unverified}"])
         return "\n".join([*lines, _told(self.runtime, self.differences)])
 
 

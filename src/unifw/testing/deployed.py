@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from unifw.errors import BackendError
+from unifw.errors import BackendError, ExportError
 from unifw.export.card import card_path
 from unifw.export.format import Format, format_of, formats
 from unifw.testing.files import judge_format
@@ -107,7 +107,7 @@ def usable() -> list[str]:
     for name, form in formats().items():
         try:
             form.check(runs=True)
-        except BackendError:
+        except (BackendError, ExportError):
             continue
         able.append(name)
     return able

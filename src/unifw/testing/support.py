@@ -153,6 +153,8 @@ def _usable() -> list[str]:
 def _writable() -> dict[str, Format]:
     able = {}
     for name, made in formats().items():
+        if made.unrun:
+            continue
         try:
             made.check(runs=False)
         except BackendError:

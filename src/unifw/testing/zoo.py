@@ -94,6 +94,14 @@ def table() -> Data:
     return Data((fields, numbers), (odd,))
 
 
+def matrix() -> Data:
+    """Return the 64 pixels as columns of a sparse matrix, at most 20 a row; wanted is as for ``table``."""
+    pictures = digits().xs[0].reshape(len(digits()), -1)
+    rows = np.argsort(-pictures, axis=1, kind="stable")[:, :20]
+    values = np.take_along_axis(pictures, rows, axis=1)
+    return Data((np.where(values > 0, rows + 1, 0), values), table().ys)
+
+
 # Rounding decides some three ReLUs in a million, and where one falls to the other side, curves that
 # are both right part. The rates are such that perturbing the first weights by 1e-6 moves no curve
 # of NumPy in float64 by more than 2e-4, and no end of a weight's way by more than 2e-2 (measured).
@@ -150,6 +158,12 @@ ZOO: tuple[ZooCase, ...] = (
     ),
     ZooCase(
         "deepfm", zoo.deepfm(16 * 17, 16, 8, embedding=4, hidden=(16, 8), dropout=0), table, 0.1,
+        BinaryCrossEntropy(),
+    ),
+    ZooCase("wide", zoo.wide(65, 20), matrix, 0.1, BinaryCrossEntropy()),
+    ZooCase(
+        "deepfm_values",
+        zoo.deepfm(65, 20, embedding=4, hidden=(16, 8), dropout=0, values=True), matrix, 0.1,
         BinaryCrossEntropy(),
     ),
 )  # fmt: skip

@@ -20,7 +20,7 @@ from unifw.zoo.resnets import (
 )
 from unifw.zoo.segmenting import unet_small
 from unifw.zoo.shuffled import shufflenet_v1, shufflenet_v2
-from unifw.zoo.tables import deepfm, wide_and_deep
+from unifw.zoo.tables import deepfm, wide, wide_and_deep
 from unifw.zoo.texts import lstm_classifier, text_cnn, transformer_classifier
 
 __all__ = [
@@ -48,5 +48,6 @@ __all__ = [
     "vgg",
     "vgg11",
     "vgg16",
+    "wide",
     "wide_and_deep",
 ]

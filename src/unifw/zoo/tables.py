@@ -10,7 +10,32 @@ from unifw.spec.graph import Graph, Input
 from unifw.spec.symbol import Symbol
 from unifw.zoo.blocks import dense
 
-__all__ = ["deepfm", "wide_and_deep"]
+__all__ = ["deepfm", "wide", "wide_and_deep"]
+
+
+def wide(vocabulary: int, fields: int) -> Graph:
+    """Return sparse logistic regression: the logit is the bias and the sum of ``values * weights[fields]``.
+
+    Inputs are ``fields``, ``(n, fields)`` indices below ``vocabulary``, and ``values``, ``(n, fields)``: the
+    numbers in those columns, as ``unifw.sparse.padded`` makes them of a sparse matrix. The output is one
+    logit, for ``"binary_cross_entropy"``, or any number, for ``"mse"``.
+
+    Parameters
+    ----------
+    vocabulary : int
+        Columns of the matrix, and one for padding.
+    fields : int
+        The most numbers in a row.
+
+    Notes
+    -----
+    Weights: ``wide.weight`` ``(vocabulary, 1)`` and ``bias.weight`` ``(1, 1)``, all zero at first.
+    """
+    inputs, given = _sparse(fields, values=True)
+    sums = L.Sum(1, keepdims=True)(_looked_up(vocabulary, 1, "zeros", "wide", inputs[0], given))
+    # A row that is added to the only position is a bias.
+    biased = L.PositionalEmbedding(1, weight_init="zeros", name="bias")(sums)
+    return Graph(inputs, L.Flatten()(biased), "wide")
 
 
 def wide_and_deep(
@@ -42,7 +67,7 @@ def wide_and_deep(
         Units of the deep part; default ``(1024, 512, 256)``.
     """
     hidden = check.counts("hidden", hidden)
-    inputs, _, x, linear = _read(vocabulary, fields, numbers, embedding)
+    inputs, _, x, linear = _read(vocabulary, fields, numbers, embedding, values=False)
     x = _deep(x, hidden)
     return Graph(inputs, L.Add()(L.Dense(1, name="logit")(x), *linear), "wide_and_deep")
 
@@ -55,6 +80,7 @@ def deepfm(  # noqa: PLR0913 - each with a default
     embedding: int = 10,
     hidden: Sequence[int] = (400, 400, 400),
     dropout: float = 0.5,
+    values: bool = False,
 ) -> Graph:
     """Return DeepFM (Guo et al., 2017): a factorisation machine and a deep net that share vectors.
 
@@ -71,6 +97,9 @@ def deepfm(  # noqa: PLR0913 - each with a default
         Units of the deep part; default ``(400, 400, 400)``.
     dropout : float
         Rate after each of its layers; default 0.5.
+    values : bool
+        Whether there is an input ``values``, ``(n, fields)``, by which vectors and weights are multiplied, as
+        for ``wide``; default ``False``: all are 1.
 
     Notes
     -----
@@ -78,21 +107,37 @@ def deepfm(  # noqa: PLR0913 - each with a default
     make fields of them: intervals.
     """
     hidden = check.counts("hidden", hidden)
-    inputs, vectors, x, linear = _read(vocabulary, fields, numbers, embedding)
+    inputs, vectors, x, linear = _read(vocabulary, fields, numbers, embedding, values=values)
     pairs = (L.Sum(1)(vectors) ** 2 - L.Sum(1)(vectors**2)) / 2
     x = _deep(x, hidden, dropout)
     met = L.Sum(1, keepdims=True)(pairs)
     return Graph(inputs, L.Add()(L.Dense(1, name="logit")(x), met, *linear), "deepfm")
 
 
+def _sparse(fields: int, *, values: bool) -> tuple[list[Symbol], Symbol | None]:
+    """Return the inputs, and the values in a column, if there are any."""
+    indices = Input(fields, "int", name="fields")
+    if not check.flag("values", values):
+        return [indices], None
+    given = Input(fields, name="values")
+    return [indices, given], L.Reshape((fields, 1))(given)
+
+
+def _looked_up(  # noqa: PLR0913 - a table, and what is looked up in it
+    vocabulary: int, size: int, begin: str, name: str, indices: Symbol, values: Symbol | None
+) -> Symbol:
+    rows: Symbol = L.Embedding(vocabulary, size, weight_init=begin, name=name)(indices)
+    return rows if values is None else rows * values
+
+
 def _read(
-    vocabulary: int, fields: int, numbers: int, embedding: int
+    vocabulary: int, fields: int, numbers: int, embedding: int, *, values: bool
 ) -> tuple[list[Symbol], Symbol, Symbol, list[Symbol]]:
     """Return the inputs, the fields' vectors, all that goes into the deep part, and linear sums."""
-    indices = Input(fields, "int", name="fields")
-    vectors = L.Embedding(vocabulary, embedding, weight_init="normal", name="deep")(indices)
-    weights = L.Embedding(vocabulary, 1, weight_init="zeros", name="wide")(indices)
-    inputs, x, linear = [indices], L.Flatten()(vectors), [L.Sum(1)(weights)]
+    inputs, scaled = _sparse(fields, values=values)
+    vectors = _looked_up(vocabulary, embedding, "normal", "deep", inputs[0], scaled)
+    weights = _looked_up(vocabulary, 1, "zeros", "wide", inputs[0], scaled)
+    x, linear = L.Flatten()(vectors), [L.Sum(1)(weights)]
     if check.count("numbers", numbers, least=0):
         given = Input(numbers, name="numbers")
         inputs.append(given)
