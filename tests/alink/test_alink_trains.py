@@ -363,3 +363,15 @@ def test_doctor_and_env_train_on_it(capsys: Any, monkeypatch: Any, tmp_path: Pat
     assert cli.main(["env", "check", "alink"]) == 1
     assert "JAVA_HOME" in capsys.readouterr().out
     uf.isolate.dismiss()
+
+
+def test_the_example_runs_as_it_stands(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "examples" / "03_alink.py"
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path, capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "same classes: True" in done.stdout
+    assert "verified by ONNX Runtime" in done.stdout
+    assert {p.name for p in tmp_path.iterdir()} == {"digits.onnx", "digits.ak"}
