@@ -39,7 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Remember what is isolated, and name the marker of what cannot be."""
     config.addinivalue_line("markers", "native: needs the framework's own object in this process")
-    config.addinivalue_line("markers", "optimum: holds for backends that train a whole table too")
+    config.addinivalue_line(
+        "markers", "optimum: where training ends; for backends that train whole tables"
+    )
     # The same examples in every run, and no folder of them; a compiler may take its time with each.
     settings.register_profile(
         "unifw", max_examples=config.getoption("--examples"), derandomize=True, deadline=None,
@@ -59,8 +61,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Expect a backend's stated gaps to fail, and to fail for that reason."""
     name = config.getoption("--backend")
-    if registry.backend(name).trains_whole:
-        _keep_what_such_backends_run(config, items)
+    _choose(config, items, whole=registry.backend(name).trains_whole)
     judged = []
     for item in items:
         params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
@@ -80,13 +81,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(mark)
 
 
-def _keep_what_such_backends_run(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out all that takes single steps: the suite's module on the optimum is what is left of it."""
+def _choose(config: pytest.Config, items: list[pytest.Item], *, whole: bool) -> None:
+    """Of a backend that trains whole tables judge where training ends, of others every step."""
     kept: list[pytest.Item] = []
     out: list[pytest.Item] = []
     for item in items:
         judges = "backend" in getattr(item, "fixturenames", ())
-        (out if judges and item.get_closest_marker("optimum") is None else kept).append(item)
+        is_end = item.get_closest_marker("optimum") is not None
+        (out if judges and is_end is not whole else kept).append(item)
     config.hook.pytest_deselected(items=out)
     items[:] = kept
 
