@@ -545,7 +545,8 @@ class Backend(ABC):
         unmixed = self.unmixed(options.device) if options.is_mixed else None
         if unmixed is not None:
             found.append(
-                f"precision mixed: {unmixed} (backend 'megengine' has it, and 'paddle' on a GPU)"
+                f"precision mixed: {unmixed} (backends 'megengine' and 'mindspore' have it, and "
+                "'paddle' on a GPU)"
             )
         return found + self.missing(graph, options)
 

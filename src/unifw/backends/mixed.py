@@ -18,7 +18,7 @@ from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 from unifw.weights import FIRST_SCALE, LOSS_SCALE
 
-__all__ = ["LossScale", "in_half"]
+__all__ = ["LossScale", "halved", "in_half"]
 
 Array = npt.NDArray[Any]
 HALVED = (
@@ -56,6 +56,8 @@ class LossScale:
 
         The only number that is read back in a step tells it.
         """
+        if not grads:
+            return []
         found = [grad / self.value for grad in grads]
         # Zero times what is not finite is nan.
         zero = sum(((grad * 0.0).sum() for grad in found[1:]), start=(found[0] * 0.0).sum())
@@ -87,10 +89,15 @@ def in_half(
     where : str
         Whose rules they are, as errors name it.
     """
+    return halved(rules, lambda rule: _cast(rule, half, single), where)
+
+
+def halved(rules: Rules, wrap: Callable[[Any], Callable[..., Any]], where: str) -> Rules:
+    """Return the same rules, those of dense layers and convolutions wrapped; ``where`` says whose they are."""
     mixed = Rules(where)
     for kind in HALVED:
         if rules.why_not(kind) is None:
-            mixed(kind)(_cast(rules.of(kind), half, single))
+            mixed(kind)(wrap(rules.of(kind)))
     mixed.adopt(rules, lambda rule: rule)
     return mixed
 

@@ -47,9 +47,8 @@ class MindSporeBackend(Backend):
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *_accelerators())
 
-    def unmixed(self, device: str) -> str:
+    def unmixed(self, device: str) -> None:
         del device
-        return "not written yet: its compiled step cannot leave out an update"
 
     def missing(self, graph: Graph, options: Options) -> list[str]:
         from unifw.backends.mindspore.rules import rules

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mindspore import nn
+import mindspore
+from mindspore import nn, ops
 
 from unifw.spec.graph import Placed
 
@@ -15,7 +16,15 @@ Parts = Mapping[str, Any]
 
 
 class Rule(nn.Cell):
-    """Base of all rules."""
+    """Base of all rules.
+
+    Attributes
+    ----------
+    dtype : mindspore.dtype
+        Of products: float32, or in mixed precision float16; weights are float32 all the same.
+    """
+
+    dtype = mindspore.float32
 
     def __init__(self, placed: Placed, parts: Parts, *, training: bool) -> None:
         super().__init__(auto_prefix=False)
@@ -23,3 +32,7 @@ class Rule(nn.Cell):
 
     def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
         """Keep what ``construct`` needs."""
+
+    def read(self, weight: Any) -> Any:
+        """Return a weight in the dtype of the products."""
+        return ops.cast(weight, self.dtype)

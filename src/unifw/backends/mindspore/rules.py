@@ -59,9 +59,9 @@ class Dense(Rule):
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         x = inputs[0] if self.is_plain else ops.reshape(inputs[0], (-1, self.width))
-        y = ops.matmul(x, self.weight)
+        y = ops.matmul(x, self.read(self.weight))
         if self.has_bias:
-            y = y + self.bias
+            y = y + self.read(self.bias)
         return y if self.is_plain else ops.reshape(y, self.shape)
 
 
@@ -335,9 +335,13 @@ def _by_formula(formula: Formula) -> type[Rule]:
             del training
             self.applied = formula(placed, FUNCTIONAL)
             self.parts = ParameterTuple([parts[part] for part in placed.parts])
+            self.count = len(self.parts)
 
         def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-            return self.applied(inputs, self.parts)
+            parts: Any = ()
+            for i in range(self.count):
+                parts += (self.read(self.parts[i]),)
+            return self.applied(inputs, parts)
 
     return ByFormula
 

@@ -12,6 +12,7 @@ from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Epoch, Options, Plan, Report, Session
 from unifw.backends.mindspore.holding import constraints, penalties
+from unifw.backends.mindspore.mixed import MixedStep, Scaled, loss_scale, mixed
 from unifw.backends.mindspore.noise import drawing
 from unifw.backends.mindspore.rules import Masked, rules
 from unifw.backends.mindspore.saving import save
@@ -21,7 +22,7 @@ from unifw.data import Data
 from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph
-from unifw.weights import Arrays
+from unifw.weights import LOSS_SCALE, Arrays
 
 __all__ = ["MindSporeSession", "Net"]
 
@@ -136,14 +137,22 @@ class MindSporeSession(Session):
         self._net.set_train(mode=False)
         self._trained = [self._parameters[n] for n, part in graph.parts.items() if part.trainable]
         drawn = rules if options.parity else drawing(options.seed)
-        body = Body(graph, self._parameters, drawn, training=True)
+        self._scale = loss_scale() if options.is_mixed else None
+        table = drawn if self._scale is None else mixed(drawn)
+        body = Body(graph, self._parameters, table, training=True)
         pulls = penalties(graph.regularizers, self._parameters)
         holds = constraints(graph.constraints, self._parameters)
         judged = Judged(body, options.losses, options.loss_weights, graph.out_shapes, pulls)
         masked = sum(isinstance(p.layer, L.Noise) for p in graph) if options.parity else 0
         counts = (len(graph.inputs), len(graph.outputs), masked)
-        passes = Passes(judged, self._trained, counts)
-        self._step = TrainStep(passes, options.optimizer, self._trained, holds)
+        scored = judged if self._scale is None else Scaled(judged, self._scale)
+        passes = Passes(scored, self._trained, counts)
+        step = (passes, options.optimizer, self._trained, holds)
+        if self._scale is None:
+            self._step = TrainStep(*step)
+        else:
+            running = [p for p in self._parameters.values() if not p.requires_grad]
+            self._step = MixedStep(self._scale, running, *step)
         self._step.set_train()
         self._gather: Gather | None = None
         if options.optimizer.accumulate > 1:
@@ -235,8 +244,13 @@ class MindSporeSession(Session):
         }
 
     def state(self) -> Arrays:
-        return {name: slot.asnumpy().copy() for name, slot in self._named_slots().items()}
+        found = {name: slot.asnumpy().copy() for name, slot in self._named_slots().items()}
+        if self._scale is not None:
+            found[LOSS_SCALE] = self._scale.asnumpy().astype(np.float64)
+        return found
 
     def load_state(self, state: Mapping[str, Array]) -> None:
+        if self._scale is not None:
+            self._scale.set_data(self.tensor(state[LOSS_SCALE]))
         for name, slot in self._named_slots().items():
             slot.set_data(self.tensor(state[name]))

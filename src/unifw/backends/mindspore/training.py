@@ -274,7 +274,7 @@ class Passes(nn.Cell):
 
     Parameters
     ----------
-    judged : Judged
+    judged : Judged or Scaled
         The net and its losses.
     trained : list of Parameter
         The weights that learn.
@@ -283,7 +283,7 @@ class Passes(nn.Cell):
     """
 
     def __init__(
-        self, judged: Judged, trained: list[Parameter], counts: tuple[int, int, int]
+        self, judged: nn.Cell, trained: list[Parameter], counts: tuple[int, int, int]
     ) -> None:
         super().__init__(auto_prefix=False)
         self.judged, self.count = judged, len(trained)
@@ -366,6 +366,12 @@ class TrainStep(nn.Cell):
             return loss, outs
         if self.accumulate > 1:
             grads = self.mean(grads)
+        self.update(coefficients, grads)
+        self.follow()
+        return loss, outs
+
+    def update(self, coefficients: Any, grads: Any) -> None:
+        """Take the weights a step further."""
         factor = self.factor(grads)
         for i in range(self.count):
             grad = grads[i]
@@ -379,11 +385,13 @@ class TrainStep(nn.Cell):
             self.rules[place](self.trained[i], self.slots[i], grad, own)
         for i in range(self.constraint_count):
             self.constraints[i]()
+
+    def follow(self) -> None:
+        """Take the weights into their average."""
         if self.ema is not None:
             for i in range(self.count):
                 average = self.extras[0][i] * self.ema + self.trained[i] * (1 - self.ema)
                 ops.assign(self.extras[0][i], average)
-        return loss, outs
 
     def mean(self, grads: Any) -> Any:
         """Return the mean gradients of this batch and those that waited for it."""

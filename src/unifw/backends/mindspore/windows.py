@@ -62,14 +62,13 @@ class Conv(Windowed):
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         x = self.padded(inputs[0], 0.0)
         columns = ops.unfold(x, self.kernel, self.dilation, 0, self.stride)
+        weight = self.read(self.weight)
         if self.is_grouped:
-            y = ops.matmul(
-                ops.reshape(self.weight, self.matrix), ops.reshape(columns, self.columns)
-            )
+            y = ops.matmul(ops.reshape(weight, self.matrix), ops.reshape(columns, self.columns))
         else:
-            y = ops.matmul(ops.reshape(self.weight, self.rows), columns)
+            y = ops.matmul(ops.reshape(weight, self.rows), columns)
         y = ops.reshape(y, self.shape)
-        return y + ops.reshape(self.bias, self.channels) if self.has_bias else y
+        return y + ops.reshape(self.read(self.bias), self.channels) if self.has_bias else y
 
     @property
     def channels(self) -> tuple[int, ...]:

@@ -82,7 +82,7 @@ class PaddleSession(Session):
         self._net.eval()
         self._names = [name for name, part in graph.parts.items() if part.trainable]
         self._trained = [self._net.weight(name) for name in self._names]
-        self._scale = LossScale() if options.is_mixed and self._trained else None
+        self._scale = LossScale() if options.is_mixed else None
         self._running = [
             self._net.weight(name) for name, part in graph.parts.items() if not part.trainable
         ]

@@ -56,7 +56,7 @@ def test_it_is_there_or_refused_with_the_reason(backend: str) -> None:
     with pytest.raises(Unsupported) as caught:
         opened(backend)
     assert why in str(caught.value)
-    assert "backend 'megengine' has it" in str(caught.value)
+    assert "backends 'megengine' and 'mindspore' have it" in str(caught.value)
     assert "can run every net" not in str(caught.value)
 
 
@@ -97,6 +97,24 @@ def test_an_overflow_changes_nothing_but_the_scale(backend: str) -> None:
 
 
 @pytest.mark.usefixtures("mixed")
+def test_the_scale_keeps_within_its_bounds(backend: str) -> None:
+    # So small a share of the loss that even the largest scale does not overflow.
+    made = opened(backend, loss="mse", loss_weights=[1e-6])
+    session, x, y = made.session, np.ones((4, 1, 8, 8), np.float32), np.ones((4, 10), np.float32)
+    for before, factor, after in (
+        ((2.0**14, 1998), 1, [2.0**14, 1999]),
+        ((2.0**14, 1999), 1, [2.0**15, 0]),
+        ((2.0**24, 1999), 1, [2.0**24, 0]),
+        ((2.0**24, 1999), 1e30, [2.0**23, 0]),
+        ((1.0, 5), 1e30, [1.0, 0]),
+    ):
+        session.load_state(session.state() | {SCALE: np.array(before)})
+        session.take_step(Data((x,), (y * np.float32(factor),)))
+        assert session.state()[SCALE].tolist() == after
+    made.close()
+
+
+@pytest.mark.usefixtures("mixed")
 def test_the_scale_travels(backend: str, tmp_path: Path) -> None:
     whole, half = trained(opened(backend), 8), trained(opened(backend), 4)
     half.save(tmp_path / "half.unifw")
@@ -122,3 +140,15 @@ def test_it_predicts_in_full_precision(backend: str) -> None:
     assert np.array_equal(found, same.predict(x))
     made.close()
     same.close()
+
+
+@pytest.mark.usefixtures("mixed")
+def test_a_net_that_does_not_learn_is_saved_as_well(backend: str, tmp_path: Path) -> None:
+    net = uf.Sequential([L.Flatten()], input_shape=(2, 2))
+    made = model(net, backend, loss="mse", precision="mixed")
+    made.fit(np.ones((4, 2, 2), np.float32), np.zeros((4, 4), np.float32), verbose=0)
+    made.save(tmp_path / "net.unifw")
+    again = uf.load(tmp_path / "net.unifw", isolate=backend in ISOLATED)
+    for each in (made, again):
+        assert each.session.state()[SCALE].tolist() == [2.0**15, 0]
+        each.close()
