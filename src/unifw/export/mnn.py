@@ -41,7 +41,7 @@ class Mnn(Format):
     """Files that end in ``.mnn``, each with its card beside it."""
 
     name = "mnn"
-    title = "MNN"
+    title = "Alibaba's MNN, for phones"
     run_by = "MNN"
     suffixes = (".mnn",)
     runner = program("run_mnn.py")
