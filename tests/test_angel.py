@@ -85,7 +85,7 @@ SPARSE: Conf = {
 def test_sound_files_are_accepted(conf: Conf, tmp_path: Path) -> None:
     assert angel.check(conf) == []
     path = tmp_path / "conf.json"
-    path.write_text(json.dumps(conf))
+    path.write_text(json.dumps(conf), encoding="utf-8")
     assert angel.check(path) == []
 
 
@@ -249,15 +249,15 @@ def test_what_is_no_json_is_told(tmp_path: Path) -> None:
     path = tmp_path / "conf.json"
     with pytest.raises(FileError, match="cannot read"):
         angel.check(path)
-    path.write_text("{" * 100_000)
+    path.write_text("{" * 100_000, encoding="utf-8")
     with pytest.raises(FileError, match="holds no JSON"):
         angel.check(path)
-    path.write_text('{"layers": [], "layers": 3, "train": {"lr": NaN}}')
+    path.write_text('{"layers": [], "layers": 3, "train": {"lr": NaN}}', encoding="utf-8")
     told = "\n".join(angel.check(path))
     assert "'layers' stands twice in one object" in told
     assert "NaN is no number in JSON" in told
     assert angel.check(3) == ["it must be one object, { … }"]
-    path.write_text('{"layers": ' + "[" * 900 + "]" * 900 + "}")
+    path.write_text('{"layers": ' + "[" * 900 + "]" * 900 + "}", encoding="utf-8")
     assert "layers[0]: must be an object" in angel.check(path)[0]
 
 
@@ -279,7 +279,7 @@ def written(
     model = uf.Model(net, loss=loss, optimizer=optimizer)
     report = model.export(path, format="angel-json", job=angel.Job(**job) if job else None)
     assert not report.verified
-    return json.loads(Path(report.path).read_text())
+    return json.loads(Path(report.path).read_text(encoding="utf-8"))
 
 
 def test_a_net_is_written_with_all_that_trains_it(tmp_path: Path) -> None:
@@ -356,10 +356,10 @@ def test_the_command_exports_and_checks(tmp_path: Path, capsys: Any) -> None:
     path = tmp_path / "net.angel.json"
     assert cli.main(["angel", "check", str(path)]) == 0
     assert "Angel's parser takes it" in capsys.readouterr().out
-    conf = json.loads(path.read_text())
+    conf = json.loads(path.read_text(encoding="utf-8"))
     conf["train"]["Epoch"] = 3
     other = tmp_path / "other.json"
-    other.write_text(json.dumps(conf))
+    other.write_text(json.dumps(conf), encoding="utf-8")
     assert cli.main(["angel", "check", str(path), str(other)]) == 1
     assert (
         "other.json: would not train as written\n  - train: 'Epoch' is not read"
@@ -568,25 +568,25 @@ def test_data_are_written_as_angel_splits_them(tmp_path: Path) -> None:
     x = np.array([[0, 1.5, 0, -2], [1e-9, 0, 0, 1 / 3], [0, 0, 0, 0]])
     path = tmp_path / "rows"
     angel.write_data(path, x, [0, 1, 2.5])
-    table = np.loadtxt(path)
+    table = np.loadtxt(path, encoding="utf-8")
     assert np.array_equal(table, np.column_stack([[0, 1, 2.5], x]))
     angel.write_data(path, x, [[0], [1], [1]], format="libsvm", signs=True)
-    assert path.read_text().splitlines()[0] == "-1 1:1.5 3:-2"
+    assert path.read_text(encoding="utf-8").splitlines()[0] == "-1 1:1.5 3:-2"
     back, labels = load_svmlight_file(str(path), n_features=4, zero_based=True)
     assert np.array_equal(back.toarray(), x)
     assert labels.tolist() == [-1, 1, 1]
     angel.write_data(path, x != 0, [1, 2, 3], format="dummy", first=1)
-    assert path.read_text() == "1 2 4\n2 1 4\n3\n"
+    assert path.read_text(encoding="utf-8") == "1 2 4\n2 1 4\n3\n"
     angel.write_data(path, np.full((1, 2, 1), 2**40 + 1), [16_777_217])
-    assert path.read_text() == "16777217 1099511627777 1099511627777\n"
+    assert path.read_text(encoding="utf-8") == "16777217 1099511627777 1099511627777\n"
     fields, values = uf.sparse.padded(csr_matrix([[0, 0.5], [2, 3]]))
     angel.write_data(path, (fields, values), [1, 0], format="libsvm", first=1)
-    assert path.read_text() == "1 3:0.5 1:0\n0 2:2 3:3\n"
+    assert path.read_text(encoding="utf-8") == "1 3:0.5 1:0\n0 2:2 3:3\n"
 
 
 def test_data_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     for x, y, options in (
         ([[1, 2]], [1, 2], {}),
         ([1, 2], [1, 2], {}),
@@ -603,7 +603,7 @@ def test_data_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         with pytest.raises((DataError, SpecError)):
             angel.write_data(path, x, y, **options)
     assert [p.name for p in tmp_path.iterdir()] == ["rows"]
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
 
 
 def test_a_job_is_checked() -> None:

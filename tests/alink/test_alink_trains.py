@@ -236,7 +236,7 @@ def test_what_is_no_ak_file_of_a_known_model_is_told(tmp_path: Path) -> None:
 
 def is_there(pid: int) -> bool:
     state = Path(f"/proc/{pid}/stat")
-    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
+    return state.exists() and state.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
 def test_it_listens_on_loopback_alone() -> None:
@@ -247,7 +247,7 @@ def test_it_listens_on_loopback_alone() -> None:
     }
     heard = []
     for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+        for line in Path(f"/proc/{pid}/net/{table}").read_text(encoding="utf-8").splitlines()[1:]:
             words = line.split()
             if words[3] == "0A" and f"socket:[{words[9]}]" in sockets:
                 heard.append(words[1].partition(":")[0])
@@ -330,7 +330,9 @@ def test_isolated_it_is_the_same_and_goes_with_its_worker(wait_for: Any) -> None
         assert apart.history == here.history
         worker = int(apart.session.where.split()[2].rstrip(":"))
         jvms = [
-            pid for pid in children(worker) if "java" in Path(f"/proc/{pid}/cmdline").read_text()
+            pid
+            for pid in children(worker)
+            if "java" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
         ]
         assert len(jvms) == 1
         os.kill(worker, signal.SIGKILL)
@@ -341,7 +343,7 @@ def children(pid: int) -> list[int]:
     return [
         int(n)
         for t in Path(f"/proc/{pid}/task").iterdir()
-        for n in (t / "children").read_text().split()
+        for n in (t / "children").read_text(encoding="utf-8").split()
     ]
 
 

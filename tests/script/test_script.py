@@ -109,7 +109,7 @@ def test_gradients_are_those_of_the_model(tmp_path: Path) -> None:
 
 def test_what_differs_or_cannot_be_called_is_not_kept(tmp_path: Path, monkeypatch: Any) -> None:
     path = tmp_path / "net.pt"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     model = trained(NETS["wide"])
     monkeypatch.setattr(model, "predict", lambda x: np.zeros((5, 1)))
     with pytest.raises(ExportMismatch, match="differs from the model"):
@@ -119,7 +119,7 @@ def test_what_differs_or_cannot_be_called_is_not_kept(tmp_path: Path, monkeypatc
     monkeypatch.setattr(modules, "Wide3", modules.Wide)
     with pytest.raises(ExportError, match="cannot write or call the net"):
         angel.script(trained(NETS["wide"]), path, version="0.3")
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
     with pytest.raises(FileError, match="cannot write"):
         angel.script(model, tmp_path / "none" / "net.pt", version="0.3")
