@@ -28,8 +28,6 @@ TRICKY = (
     "gru-lengths", "lstm-lengths-stacked", "attention-mask", "conv-transpose2d-options", "power-fraction",
     "maximum-stretched", "layer-norm-axes", "batch-norm-plain",
 )  # fmt: skip
-# See unifw.export.native for the reasons.
-REFUSED = {"paddle": {"power-fraction", "maximum-stretched", "minimum-stretched"}}
 NATIVE = {made.backend: made for made in formats().values() if isinstance(made, Native)}
 
 
@@ -48,9 +46,8 @@ def _cases(backend: str) -> list[Any]:
 @pytest.fixture(scope="module")
 def judged(form: Native, tmp_path_factory: Any) -> dict[str, float | str]:
     nets = {case.name: (case.graph, case.inputs()) for case in _cases(form.backend)}
-    refused = {name: "; ".join(form.gaps(graph)) for name, (graph, _) in nets.items()}
-    held = {name: net for name, net in nets.items() if not refused[name]}
-    return refused | judge_format(form, held, tmp_path_factory.mktemp("files"))
+    assert not [gap for graph, _ in nets.values() for gap in form.gaps(graph)]
+    return judge_format(form, nets, tmp_path_factory.mktemp("files"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -63,9 +60,6 @@ def test_every_layer_is_written_right(
     form: Native, judged: dict[str, float | str], name: str
 ) -> None:
     off = judged[name]
-    if name in REFUSED.get(form.backend, ()):
-        assert "the framework has none" in str(off)
-        return
     assert not isinstance(off, str), off
     assert off <= 1e-5
 

@@ -14,9 +14,7 @@ from unifw.errors import ExportError, WorkerError
 from unifw.export.content import Content
 from unifw.export.format import Format, program
 from unifw.isolate.place import open_session, place
-from unifw.rules import Reason
-from unifw.spec import layers as L
-from unifw.spec.graph import Graph, Placed
+from unifw.spec.graph import Graph
 
 __all__ = ["MEGENGINE", "MINDIR", "PADDLE", "Native"]
 
@@ -68,17 +66,6 @@ class Native(Format):
         return {"written by": session.framework}
 
 
-# Measured (paddle 3.3.1): right with ``Config.disable_mkldnn()``, which is not what users begin with.
-ONEDNN = f"{Reason.FRAMEWORK.value}: Paddle Inference 3.3 computes it wrongly by oneDNN, its default on CPU"
-
-
-def _is_wrong_by_onednn(placed: Placed) -> bool:
-    layer = placed.layer
-    if isinstance(layer, (L.Maximum, L.Minimum)):
-        return len(set(placed.in_shapes)) > 1
-    return isinstance(layer, L.Power) and layer.exponent % 1 != 0 and abs(layer.exponent) > 1
-
-
 class Paddle(Native):
     """Paddle's inference model; in its own words a program, ``NAME.json``, and ``NAME.pdiparams``."""
 
@@ -86,12 +73,6 @@ class Paddle(Native):
     title = "PaddlePaddle's inference model"
     run_by = "Paddle Inference"
     suffixes = (".pdiparams",)
-
-    def gaps(self, graph: Graph) -> list[str]:
-        wrong = [placed for placed in graph if _is_wrong_by_onednn(placed)]
-        return super().gaps(graph) + [
-            f"{placed.name} ({type(placed.layer).__name__}): {ONEDNN}" for placed in wrong
-        ]
 
     def main(self, path: Path) -> Path:
         # Paddle looks for both by one name; that of the program must end with .json.

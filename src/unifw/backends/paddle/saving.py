@@ -7,11 +7,40 @@ from typing import Any
 
 import paddle
 
-from unifw.backends.eager import Walk
-from unifw.backends.paddle.rules import rules
-from unifw.spec.graph import Graph
+from unifw.backends.eager import Forward, Walk
+from unifw.backends.paddle.rules import rules as trained
+from unifw.rules import Rules
+from unifw.spec import layers as L
+from unifw.spec.graph import Graph, Placed
 
 __all__ = ["save"]
+
+# As in training, but for what oneDNN, which Paddle Inference uses on CPU unless told otherwise, makes of the
+# shared formulas (3.3): stretched where's, and a logarithm that is raised, come out wrong.
+rules = Rules("Paddle's inference model")
+
+
+@rules(L.Maximum, L.Minimum)
+def extreme(placed: Placed) -> Forward:
+    best = paddle.maximum if isinstance(placed.layer, L.Maximum) else paddle.minimum
+    shape = [-1, *placed.out_shape]
+
+    def forward(call: Any) -> Any:
+        first, *others = (x.expand(shape) for x in call.inputs)
+        for x in others:
+            first = best(first, x)
+        return first
+
+    return forward
+
+
+@rules(L.Power)
+def power(placed: Placed) -> Forward:
+    exponent = float(placed.layer.exponent)
+    return lambda call: paddle.pow(call.x, exponent)
+
+
+rules.adopt(trained, lambda rule: rule)
 
 
 class Saved(paddle.nn.Layer):
