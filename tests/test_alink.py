@@ -22,6 +22,7 @@ from unifw.backends.alink import AlinkBackend, jars, java
 from unifw.backends.alink.cluster import Cluster
 from unifw.backends.alink.models import predicting, starting, trained
 from unifw.backends.alink.shapes import Kind, gaps, shape_of
+from unifw.backends.alink.sparse import SparseRows, is_wide
 from unifw.backends.alink.tables import SLICE, ModelTable, read_shares, write_rows
 from unifw.errors import (
     BackendError,
@@ -42,6 +43,14 @@ def chain(*layers: L.Layer, inputs: Any = 4) -> uf.Graph:
     return uf.Sequential(list(layers), input_shape=inputs)
 
 
+def wide(**options: Any) -> uf.Graph:
+    """Return ``uf.zoo.wide(9, 3)``, of whose table more is said."""
+    nodes = json.loads(uf.zoo.wide(9, 3).to_json())
+    told = L.Embedding(9, 1, weight_init="zeros", name="wide", **options)
+    nodes["nodes"][0]["layer"] = told.to_data()
+    return uf.Graph.from_json(json.dumps(nodes))
+
+
 HIDDEN = "Alink's MLP has sigmoid hidden layers only (and Tanh, which is folded into them)"
 
 
@@ -56,6 +65,8 @@ HIDDEN = "Alink's MLP has sigmoid hidden layers only (and Tanh, which is folded 
         (chain(L.Dense(3)), CrossEntropy(), Kind.SOFTMAX),
         (chain(L.Dense(3), L.LogSoftmax()), NLL(), Kind.SOFTMAX),
         (chain(L.Flatten(), L.Dense(3), inputs=(2, 2)), CrossEntropy(), Kind.SOFTMAX),
+        (uf.zoo.wide(9, 3), BinaryCrossEntropy(), Kind.LOGISTIC),
+        (uf.zoo.wide(9, 3), MSE(), Kind.LINEAR),
         (
             chain(L.Dense(5), L.Sigmoid(), L.Dense(4), L.Tanh(), L.Dense(3)),
             CrossEntropy(),
@@ -96,6 +107,17 @@ def test_why_alink_cannot_hold_another(net: uf.Graph, why: list[str]) -> None:
     assert len(found) == len(why)
     for sentence, wanted in zip(found, why, strict=True):
         assert sentence.startswith(wanted)
+
+
+def test_of_nets_that_look_up_only_the_wide_one_is_held() -> None:
+    assert is_wide(uf.zoo.wide(9, 3))
+    assert is_wide(uf.zoo.wide(9, 3).frozen("*"))
+    fields, values = uf.Input(3, "int"), uf.Input(3)
+    h = L.Sum(1, keepdims=True)(L.Embedding(9, 1)(fields) * L.Reshape((3, 1))(values) ** 2)
+    squared = uf.Graph([fields, values], L.Flatten()(L.PositionalEmbedding(1)(h)))
+    for net in (uf.zoo.deepfm(9, 3, hidden=(4,)), uf.zoo.wide_and_deep(9, 3), squared):
+        assert not is_wide(net)
+        assert any("and uf.zoo.wide's rows" in gap for gap in gaps(net, Options()))
 
 
 def test_branches_and_shared_weights_are_refused() -> None:
@@ -170,6 +192,32 @@ def test_branches_and_shared_weights_are_refused() -> None:
             chain(L.Dense(1, weight_regularizer="l1")),
             Options((MSE(),), LBFGS),
             "without the penalty",
+        ),
+        (
+            wide(weight_regularizer=uf.regularizers.L2(0.1)),
+            Options((BinaryCrossEntropy(),), LBFGS),
+            "wide.weight, L2(l2=0.1): Alink 1.6 looks for its step with the loss alone",
+        ),
+        (
+            wide(weight_regularizer=uf.regularizers.L2(0.1)),
+            Options((MSE(),), LBFGS),
+            "wide.weight, L2(l2=0.1): L2 comes as rows of data, which unifw writes for Dense alone",
+        ),
+        (
+            wide(weight_constraint="non_neg"),
+            Options((BinaryCrossEntropy(),), LBFGS),
+            "wide.weight: Alink's methods know no NonNeg",
+        ),
+        (
+            uf.zoo.wide(9, 3).frozen("bias"),
+            Options((BinaryCrossEntropy(),), LBFGS),
+            "bias.weight is frozen",
+        ),
+        (uf.zoo.wide(9, 3), Options((MAE(),), LBFGS), "loss MAE: Alink trains by MSE"),
+        (
+            uf.zoo.wide(9, 3),
+            Options((BinaryCrossEntropy(),), optimizers.Adam()),
+            "optimizer Adam: Alink has L-BFGS",
         ),
         (
             chain(L.Dense(1, weight_constraint="non_neg")),
@@ -267,6 +315,15 @@ def test_floats_are_written_so_that_they_come_back(tmp_path: Path) -> None:
     assert [row[1] for row in rows] == [str(n) for n in range(7)]
 
 
+def test_sparse_rows_are_written_without_zeros_and_added_up(tmp_path: Path) -> None:
+    indices = np.array([[4, 2, 4], [1, 0, 0], [0, 0, 0]])
+    numbers = np.array([[0.1, 3, 2], [-1, 0, 0], [0, 0, 0]], np.float32)
+    write_rows(tmp_path / "rows", SparseRows(indices, numbers, 6), np.arange(3))
+    exact = float(np.float32(0.1)) + 2
+    wanted = f"$6$2:3.0 4:{exact!r}\t0\n$6$1:-1.0\t1\n$6$\t2\n"
+    assert (tmp_path / "rows").read_text("utf-8") == wanted
+
+
 def test_predictions_are_put_in_order(tmp_path: Path) -> None:
     lines = [f'{n}\t0\t{{"1":"0.75","0":"0.25"}}\n' for n in (2, 0)] + [
         '1\t0\t{"0":"1.0","1":"0.0"}\n'
@@ -283,6 +340,8 @@ NETS = [
     (chain(L.Dense(3)), CrossEntropy()),
     (chain(L.Dense(5), L.Tanh(), L.Dense(4), L.Sigmoid(), L.Dense(3)), CrossEntropy()),
     (chain(L.Dense(5), L.Tanh(), L.Dense(4), L.Tanh(), L.Dense(3)), CrossEntropy()),
+    (uf.zoo.wide(9, 3), BinaryCrossEntropy()),
+    (uf.zoo.wide(9, 3), MSE()),
 ]
 
 
@@ -290,10 +349,10 @@ NETS = [
 @pytest.mark.parametrize("ones", [False, True])
 def test_weights_go_into_a_table_and_come_back(net: uf.Graph, loss: Any, ones: Any) -> None:
     shape = shape_of(net, Options((loss,), LBFGS))
-    if ones and not (shape.kind is Kind.LINEAR and shape.has_bias):
+    if ones and (shape.sparse or not (shape.kind is Kind.LINEAR and shape.has_bias)):
         ones = False
     weights = {name: value.astype(np.float64) for name, value in initial(net, 3).items()}
-    weights |= {name: value + 0.1 for name, value in weights.items() if value.ndim == 1}
+    weights |= {n: value + 0.1 for n, value in weights.items() if value.ndim == 1 or shape.sparse}
     order = (2, 0, 1) if shape.units == 3 and shape.kind is Kind.MLP else tuple(range(shape.units))
     table = starting(shape, weights, order, ones=ones)
     back = trained(shape, table, weights, ones=ones)

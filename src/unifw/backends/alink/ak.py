@@ -66,7 +66,8 @@ def save_ak(
 ) -> None:
     """Write a net as a model that Alink's own predictors load.
 
-    They read the column ``x``, vectors as text or dense vectors, unless told another; classes are 0, 1 ….
+    They read the column ``x``, vectors as text or dense vectors, unless told another; classes are 0, 1 …. For
+    ``uf.zoo.wide`` the vectors are the rows of the matrix that ``uf.sparse.padded`` was given.
 
     Parameters
     ----------
@@ -104,7 +105,12 @@ def save_ak(
     if not target.parent.is_dir():
         message = f"cannot write {target}: there is no such folder"
         raise FileError(message)
-    table = starting(shape, check_weights(net, weights), range(shape.units), ones=False)
+    held = check_weights(net, weights)
+    if shape.sparse:
+        # A matrix that Alink reads has its columns alone, without the place of the padding before them.
+        shape = replace(shape, layers=(shape.layers[0] - 1, 1))
+        held = {**held, shape.names[0]["weight"]: held[shape.names[0]["weight"]][1:]}
+    table = starting(shape, held, range(shape.units), ones=False)
     with Place(LOCAL, str(target.parent)).room() as room:
         table.write(room / "model")
         with gateway().using(LOCAL) as java:

@@ -16,7 +16,8 @@ from unifw.backends.alink.gateway import gateway
 from unifw.backends.alink.models import predicting, starting, trained
 from unifw.backends.alink.operators import linked, run, saved, source
 from unifw.backends.alink.shapes import Kind, Shape
-from unifw.backends.alink.tables import ModelTable, read_numbers, read_shares, write_rows
+from unifw.backends.alink.sparse import SparseRows
+from unifw.backends.alink.tables import ModelTable, read_numbers, read_shares, vector, write_rows
 from unifw.errors import BackendError
 from unifw.weights import Arrays
 
@@ -67,15 +68,19 @@ class Rows:
 
     Parameters
     ----------
-    x, y : ndarray
-        A vector and a number a row: floats for a regression, else classes.
+    x : ndarray or SparseRows
+        A vector a row.
+    y : ndarray
+        A number a row: floats for a regression, else classes.
     weights : ndarray or None
         What each row weighs.
     ones : bool
         Whether the vectors begin with a one, to which the bias belongs.
     """
 
-    def __init__(self, x: Array, y: Array, weights: Array | None, *, ones: bool = False) -> None:
+    def __init__(
+        self, x: Array | SparseRows, y: Array, weights: Array | None, *, ones: bool = False
+    ) -> None:
         self.x, self.y, self.weights, self.ones = x, y, weights, ones
 
     def write(self, file: Path) -> str:
@@ -83,7 +88,7 @@ class Rows:
         others = [self.y] if self.weights is None else [self.y, self.weights]
         write_rows(file, self.x, *others)
         kind = "DOUBLE" if self.y.dtype.kind == "f" else "BIGINT"
-        return f"x DENSE_VECTOR, y {kind}" + ("" if self.weights is None else ", w DOUBLE")
+        return f"x {vector(self.x)}, y {kind}" + ("" if self.weights is None else ", w DOUBLE")
 
 
 def train(
@@ -102,7 +107,7 @@ def train(
     """
     told: dict[str, Any] = {"vectorCol": "x", "labelCol": "y", **parameters}
     if shape.kind is Kind.MLP:
-        told["layers"] = shape.layers
+        told["layers"] = list(shape.layers)
     else:
         # Else it would standardise, start elsewhere, and mean other penalties.
         told |= {"standardization": False, "withIntercept": shape.has_bias and not rows.ones}
@@ -161,7 +166,9 @@ def _classes(model: ModelTable) -> tuple[int, ...]:
     return tuple(map(int, model.labels))
 
 
-def predict(place: Place, shape: Shape, weights: Mapping[str, Array], x: Array) -> Array:
+def predict(
+    place: Place, shape: Shape, weights: Mapping[str, Array], x: Array | SparseRows
+) -> Array:
     """Return what the last layer with weights gives for all rows, shape ``(n, units)``, in float64.
 
     Raises
@@ -177,7 +184,7 @@ def predict(place: Place, shape: Shape, weights: Mapping[str, Array], x: Array) 
         write_rows(room / "rows", x, np.arange(len(x)))
         model.write(room / "model")
         with gateway().using(place.cluster) as java:
-            data = source(java, room / "rows", "x DENSE_VECTOR, n BIGINT")
+            data = source(java, room / "rows", f"x {vector(x)}, n BIGINT")
             held = source(java, room / "model", model.schema)
             saved(java, linked(java, PREDICTORS[shape.kind], told, held, data), room / "out")
             run(java)

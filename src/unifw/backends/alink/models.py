@@ -79,7 +79,7 @@ def trained(shape: Shape, model: ModelTable, before: Mapping[str, Array], *, one
     weight = columns[-inputs:]
     if shape.kind is Kind.SOFTMAX:
         # The last class is left where it was, and the others keep their distance to it.
-        names = shape.dense[-1].weights
+        names = shape.names[-1]
         last = [np.asarray(before[names[part]], np.float64)[..., -1:] for part in names]
         weight = np.concatenate([weight, np.zeros((inputs, 1))], axis=1) + last[0]
         if shape.has_bias:
@@ -169,14 +169,11 @@ def _in_order(layers: Layers, classes: Sequence[int]) -> Layers:
 
 def _folded(shape: Shape, weights: Mapping[str, Array]) -> Layers:
     layers = []
-    for placed in shape.dense:
-        weight = np.asarray(weights[placed.weights["weight"]], np.float64)
-        bias = (
-            weights[placed.weights["bias"]]
-            if "bias" in placed.weights
-            else np.zeros(weight.shape[1])
-        )
-        layers.append((weight, np.asarray(bias, np.float64)))
+    for names in shape.names:
+        weight = np.asarray(weights[names["weight"]], np.float64)
+        bias = weights[names["bias"]] if "bias" in names else np.zeros(weight.shape[1])
+        # The bias of a sparse net is a table of one row.
+        layers.append((weight, np.asarray(bias, np.float64).reshape(-1)))
     for place, is_tanh in enumerate(shape.folded):
         if is_tanh:
             (weight, bias), (after, shift) = layers[place], layers[place + 1]
@@ -192,8 +189,8 @@ def _unfolded(shape: Shape, layers: Layers) -> Arrays:
             layers[place] = (weight / 2, bias / 2)
             layers[place + 1] = (after / 2, shift + after.sum(axis=0) / 2)
     found = {}
-    for placed, (weight, bias) in zip(shape.dense, layers, strict=True):
-        found[placed.weights["weight"]] = weight
-        if "bias" in placed.weights:
-            found[placed.weights["bias"]] = bias
+    for names, (weight, bias) in zip(shape.names, layers, strict=True):
+        found[names["weight"]] = weight
+        if "bias" in names:
+            found[names["bias"]] = bias[None] if shape.sparse else bias
     return found

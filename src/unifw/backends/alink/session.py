@@ -14,6 +14,7 @@ from unifw.backends.alink.gateway import gateway
 from unifw.backends.alink.jobs import Place, Rows, predict, train
 from unifw.backends.alink.models import ones_first
 from unifw.backends.alink.shapes import METHODS, Kind, shape_of
+from unifw.backends.alink.sparse import SparseRows
 from unifw.backends.numpy.training import Passes
 from unifw.data import Data
 from unifw.errors import BackendError, DataError, SpecError
@@ -81,7 +82,7 @@ class AlinkSession(Session):
     # ------------------------------------------------------------ predicting
 
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        logits = predict(self._place, self._shape, self._weights, _vectors(xs[0]))
+        logits = predict(self._place, self._shape, self._weights, self._vectors(xs))
         return (_tail(self._shape.tail, logits).astype(self.options.dtype),)
 
     def predict(self, xs: tuple[Array, ...], batch_size: int) -> Iterator[tuple[Array, ...]]:
@@ -169,7 +170,7 @@ class AlinkSession(Session):
         DataError
             If it cannot; nothing has been trained then.
         """
-        shape, x = self._shape, _vectors(data.xs[0])
+        shape, x = self._shape, self._vectors(data.xs)
         weights = None if data.weights is None else data.weights.astype(np.float64)
         if shape.kind is Kind.LINEAR:
             return self._squares(x, data.ys[0].reshape(-1).astype(np.float64), weights)
@@ -191,18 +192,23 @@ class AlinkSession(Session):
             raise DataError(message)
         return Rows(x, classes, weights)
 
-    def _squares(self, x: Array, y: Array, weights: Array | None) -> Rows:
+    def _vectors(self, xs: tuple[Array, ...]) -> Array | SparseRows:
+        if self._shape.sparse:
+            return SparseRows(xs[0], xs[1], self._shape.layers[0])
+        return xs[0].reshape(len(xs[0]), -1).astype(np.float64)
+
+    def _squares(self, x: Array | SparseRows, y: Array, weights: Array | None) -> Rows:
         """Return rows of a linear regression; L2 comes as rows of its own.
 
         ``s * l2 * w[j]**2`` is the squared error of a row that is ``sqrt(s * l2)`` in place ``j`` and 0
         elsewhere, its target too, ``s`` being the sum of the weights of all others.
         """
-        if not self.graph.regularizers:
+        if isinstance(x, SparseRows) or not self.graph.regularizers:
             return Rows(x, y, weights)
         weights = np.ones(len(x)) if weights is None else weights
         if self._shape.has_bias:
             x = ones_first(x)
-        names = self._shape.dense[0].weights
+        names = self._shape.names[0]
         factors = np.zeros(x.shape[1])
         for part, held in (("weight", slice(self._shape.has_bias, None)), ("bias", slice(0, 1))):
             rule = self.graph.regularizers.get(names.get(part, ""))
@@ -216,10 +222,6 @@ class AlinkSession(Session):
             np.concatenate([weights, np.ones(len(wanted))]),
             ones=self._shape.has_bias,
         )
-
-
-def _vectors(x: Array) -> Array:
-    return x.reshape(len(x), -1).astype(np.float64)
 
 
 def _classes(y: Array, kind: Kind) -> Array:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from unifw.backend import Options
+from unifw.backends.alink.sparse import NAMES, is_wide
 from unifw.spec import layers as L
 from unifw.spec import losses
 from unifw.spec.graph import Graph, Placed
@@ -43,33 +44,34 @@ class Shape:
     ----------
     kind : Kind
         Which operators train it.
-    dense : tuple of Placed
-        Its layers with weights, the first first.
+    names : tuple of dict of str to str
+        For each layer with weights, the first first, what its weight and its bias are called in the net.
+    layers : tuple of int
+        The sizes of its layers, the inputs first.
     folded : tuple of bool
         For each hidden layer whether it ends in a tanh, which is folded into a sigmoid.
     tail : Layer or None
         What comes behind the last of them.
+    sparse : bool
+        Whether it is ``uf.zoo.wide``, which reads indices and numbers.
     """
 
     kind: Kind
-    dense: tuple[Placed, ...]
-    folded: tuple[bool, ...]
-    tail: L.Layer | None
+    names: tuple[Mapping[str, str], ...]
+    layers: tuple[int, ...]
+    folded: tuple[bool, ...] = ()
+    tail: L.Layer | None = None
+    sparse: bool = False
 
     @property
     def units(self) -> int:
         """How many outputs it has."""
-        return int(self.dense[-1].out_shape[0])
-
-    @property
-    def layers(self) -> list[int]:
-        """The sizes of its layers, the inputs first."""
-        return [int(self.dense[0].in_shape[0]), *(int(p.out_shape[0]) for p in self.dense)]
+        return self.layers[-1]
 
     @property
     def has_bias(self) -> bool:
         """Whether its last layer has a bias."""
-        return "bias" in self.dense[-1].parts
+        return "bias" in self.names[-1]
 
 
 def gaps(graph: Graph, options: Options) -> list[str]:
@@ -85,38 +87,44 @@ def gaps(graph: Graph, options: Options) -> list[str]:
 
 def shape_of(graph: Graph, options: Options) -> Shape:
     """Return a net that has no gaps as Alink holds it."""
+    if is_wide(graph):
+        columns = graph.parts[NAMES["weight"]].shape[0]
+        return Shape(_kind((columns, 1), options.losses), (NAMES,), (columns, 1), sparse=True)
     rest = list(graph)
     if isinstance(rest[0].layer, L.Flatten):
         rest = rest[1:]
-    dense = tuple(placed for placed in rest if isinstance(placed.layer, L.Dense))
+    dense = [placed for placed in rest if isinstance(placed.layer, L.Dense)]
     last = rest[-1].layer
     between = [placed.layer for placed in rest if not isinstance(placed.layer, L.Dense)]
     tail = None if isinstance(last, L.Dense) else between.pop()
     folded = tuple(isinstance(layer, L.Tanh) for layer in between)
-    return Shape(_kind(dense, options.losses), dense, folded, tail)
+    layers = (int(dense[0].in_shape[0]), *(int(placed.out_shape[0]) for placed in dense))
+    names = tuple(placed.weights for placed in dense)
+    return Shape(_kind(layers, options.losses), names, layers, folded, tail)
 
 
-def _kind(dense: Sequence[Placed], rules: tuple[Loss, ...]) -> Kind:
-    if len(dense) > 1:
+def _kind(layers: Sequence[int], rules: tuple[Loss, ...]) -> Kind:
+    if len(layers) > 2:
         return Kind.MLP
-    if dense[0].out_shape[0] > 1:
+    if layers[-1] > 1:
         return Kind.SOFTMAX
-    return (
-        Kind.LOGISTIC
-        if isinstance(rules[:1] and rules[0], losses.BinaryCrossEntropy)
-        else Kind.LINEAR
-    )
+    two_sided = isinstance(rules[:1] and rules[0], losses.BinaryCrossEntropy)
+    return Kind.LOGISTIC if two_sided else Kind.LINEAR
 
 
 # ------------------------------------------------------------------------ layers
 
 
 def _of_net(graph: Graph) -> list[str]:
+    if is_wide(graph):
+        return []
     found = []
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         found.append("several inputs or outputs: Alink's models have one vector each")
     if any(node.dtype == "int" for node in graph.inputs):
-        found.append("inputs of whole numbers: Alink's models read vectors of floats")
+        found.append(
+            "inputs of whole numbers: Alink reads vectors of floats, and uf.zoo.wide's rows"
+        )
     nodes = list(graph)
     before = graph.inputs[0].name
     for place, placed in enumerate(nodes):
@@ -212,7 +220,12 @@ def _held(graph: Graph, options: Options) -> list[str]:
     ]
     squares = type(options.losses[0]) is losses.MSE
     for name, rule in graph.regularizers.items():
-        if not (squares and isinstance(rule, L2)):
+        if squares and isinstance(rule, L2):
+            if is_wide(graph):
+                found.append(
+                    f"{name}, {rule!r}: L2 comes as rows of data, which unifw writes for Dense alone"
+                )
+        else:
             found.append(
                 f"{name}, {rule!r}: Alink 1.6 looks for its step with the loss alone, without the penalty, and "
                 "stops beside the least value; L2 with the loss MSE is exact, as rows of data"
@@ -233,7 +246,7 @@ def _of_loss(graph: Graph, options: Options) -> list[str]:
         found.append(f"method={method!r}: Alink trains its MLP by L-BFGS alone")
     if shape.kind is Kind.SOFTMAX and not shape.has_bias:
         found.append(
-            f"{shape.dense[0].name} (Dense): Alink 1.6's softmax regression divides by zero where it starts "
+            f"{shape.names[0]['weight']}: Alink 1.6's softmax regression divides by zero where it starts "
             "from given weights without a bias; drop bias=False"
         )
     why = _LOSSES.get(type(rule), _other)(shape, rule)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unifw.backends.alink.sparse import SparseRows
 from unifw.errors import FileError
 
-__all__ = ["ModelTable", "read_numbers", "read_shares", "write_rows"]
+__all__ = ["ModelTable", "read_numbers", "read_shares", "vector", "write_rows"]
 
 Array = npt.NDArray[Any]
 
@@ -93,10 +94,17 @@ class ModelTable:
         return cls(meta, data, ordered)
 
 
-def write_rows(file: Path, x: Array, *columns: Array) -> None:
+def vector(x: Array | SparseRows) -> str:
+    """Return the type of a column of such vectors."""
+    return "SPARSE_VECTOR" if isinstance(x, SparseRows) else "DENSE_VECTOR"
+
+
+def write_rows(file: Path, x: Array | SparseRows, *columns: Array) -> None:
     """Write a vector a row, and further columns; floats so that they are read back bit for bit."""
     others = [map(repr, column.tolist()) for column in columns]
-    vectors = (" ".join(map(repr, row)) for row in x.tolist())
+    vectors = (
+        x.texts() if isinstance(x, SparseRows) else (" ".join(map(repr, row)) for row in x.tolist())
+    )
     with file.open("w", encoding="utf-8", newline="\n") as target:
         for row in zip(vectors, *others, strict=True):
             target.write("\t".join(row) + "\n")
