@@ -21,12 +21,13 @@ from unifw.backends.alink.gateway import gateway
 from unifw.backends.alink.jobs import Place
 from unifw.backends.alink.models import starting, trained
 from unifw.backends.alink.operators import operator, run, saved, source
+from unifw.backends.alink.pipelines import model_in, packed
 from unifw.backends.alink.shapes import Kind, gaps, shape_of
 from unifw.backends.alink.tables import ModelTable
 from unifw.errors import BackendError, FileError, Unsupported
 from unifw.registry import backend
+from unifw.spec import check, losses
 from unifw.spec import layers as L
-from unifw.spec import losses
 from unifw.spec.graph import Graph, Sequential
 from unifw.spec.losses import loss as loss_of
 from unifw.weights import Arrays, check_weights
@@ -62,7 +63,12 @@ class AkModel:
 
 
 def save_ak(
-    net: Graph, weights: Mapping[str, npt.ArrayLike], path: str | os.PathLike[str], loss: Any = None
+    net: Graph,
+    weights: Mapping[str, npt.ArrayLike],
+    path: str | os.PathLike[str],
+    loss: Any = None,
+    *,
+    pipeline: bool = False,
 ) -> None:
     """Write a net as a model that Alink's own predictors load.
 
@@ -80,9 +86,15 @@ def save_ak(
     loss : str or Loss, optional
         Of a net with one output: ``"binary_cross_entropy"`` for a logistic regression, else it is a linear
         one.
+    pipeline : bool
+        Whether to write a pipeline of this one stage, for ``PipelineModel.load``, ``LocalPredictor`` and the
+        services built on them: it adds the column ``prediction`` and, for classes, ``detail``. Default
+        ``False``: the model alone.
 
     Raises
     ------
+    SpecError
+        If ``pipeline`` is neither true nor false.
     Unsupported
         If Alink cannot hold the net.
     WeightsError
@@ -92,6 +104,7 @@ def save_ak(
     NotInstalled, VersionUnsupported, BackendError
         If Alink cannot be used in this process.
     """
+    check.flag("pipeline", pipeline)
     options = Options() if loss is None else Options((loss_of(loss),))
     found = gaps(net, replace(options, losses=()))
     if found:
@@ -121,13 +134,16 @@ def save_ak(
                 overwriteSink=True,
                 numFiles=1,
             )
-            source(java, room / "model", table.schema).link(sink)
+            model = source(java, room / "model", table.schema)
+            (packed(java, shape.kind, model) if pipeline else model).link(sink)
             run(java)
         (room / "ak").replace(target)
 
 
 def load_ak(path: str | os.PathLike[str]) -> AkModel:
     """Read a model of Alink's: a linear, logistic or softmax regression, or a multilayer perceptron.
+
+    It may be the only stage of a pipeline, as ``Pipeline.fit(…).save`` writes them.
 
     Parameters
     ----------
@@ -137,7 +153,7 @@ def load_ak(path: str | os.PathLike[str]) -> AkModel:
     Raises
     ------
     FileError
-        If it is missing, no ``.ak`` file, or holds a model of another kind.
+        If it is missing, no ``.ak`` file, or holds a model of another kind or a pipeline of other stages.
     NotInstalled, VersionUnsupported
         If Alink cannot be used in this process.
     """
@@ -149,8 +165,7 @@ def load_ak(path: str | os.PathLike[str]) -> AkModel:
     with Place(LOCAL, None).room() as room:
         try:
             with gateway().using(LOCAL) as java:
-                held = operator(java, "source.AkSourceBatchOp", filePath=str(file))
-                saved(java, held, room / "model")
+                saved(java, model_in(java, file), room / "model")
                 run(java)
         except BackendError as err:
             message = f"{file} is no model that Alink can read: {err}"

@@ -9,13 +9,23 @@ from typing import Any
 
 from unifw.backends.alink.gateway import Gateway
 
-__all__ = ["linked", "operator", "run", "saved", "source"]
+__all__ = ["linked", "operator", "run", "saved", "source", "stage"]
 
-PACKAGE = "com.alibaba.alink.operator.batch"
+OPERATORS, STAGES = "com.alibaba.alink.operator.batch", "com.alibaba.alink.pipeline"
 
 
 def operator(gateway: Gateway, name: str, **parameters: Any) -> Any:
-    """Return a batch operator: ``"classification.SoftmaxTrainBatchOp"``.
+    """Return a batch operator: ``"classification.SoftmaxTrainBatchOp"``."""
+    return _made(gateway, f"{OPERATORS}.{name}", parameters)
+
+
+def stage(gateway: Gateway, name: str, **parameters: Any) -> Any:
+    """Return a stage of a pipeline: ``"classification.SoftmaxModel"``."""
+    return _made(gateway, f"{STAGES}.{name}", parameters)
+
+
+def _made(gateway: Gateway, name: str, parameters: Mapping[str, Any]) -> Any:
+    """Return an object of a class.
 
     Parameters are given as JSON, each value encoded for itself: py4j finds no method that stands in an
     interface alone, as all of Alink's setters do.
@@ -23,7 +33,7 @@ def operator(gateway: Gateway, name: str, **parameters: Any) -> Any:
     encoded = {word: json.dumps(value) for word, value in parameters.items()}
     params = gateway.jvm.org.apache.flink.ml.api.misc.param.Params.fromJson(json.dumps(encoded))
     kind = gateway.jvm
-    for part in f"{PACKAGE}.{name}".split("."):
+    for part in name.split("."):
         kind = getattr(kind, part)
     return kind(params)
 
