@@ -20,11 +20,11 @@ class Rule(nn.Cell):
 
     Attributes
     ----------
-    dtype : mindspore.dtype
-        Of products: float32, or in mixed precision float16; weights are float32 all the same.
+    is_half : bool
+        Whether products are taken in float16, for mixed precision; weights are float32 all the same.
     """
 
-    dtype = mindspore.float32
+    is_half = False
 
     def __init__(self, placed: Placed, parts: Parts, *, training: bool) -> None:
         super().__init__(auto_prefix=False)
@@ -35,4 +35,5 @@ class Rule(nn.Cell):
 
     def read(self, weight: Any) -> Any:
         """Return a weight in the dtype of the products."""
-        return ops.cast(weight, self.dtype)
+        # A cast to what it is already would be compiled all the same.
+        return ops.cast(weight, mindspore.float16) if self.is_half else weight

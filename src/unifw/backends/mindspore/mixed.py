@@ -42,7 +42,7 @@ class Half(nn.Cell):
         # Not Cell.to_float: it leaves the weights of products in float32, which MatMulExt then refuses
         # (mindspore 2.10).
         for _, part in cell.cells_and_names():
-            part.dtype = mindspore.float16
+            part.is_half = True
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         half: Any = ()
