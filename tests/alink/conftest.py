@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+# Loaded before there are py4j's objects: pytest's summary asks for it, and what the garbage collector calls
+# while a module is parsed ends Python 3.11.7 with a SystemError.
+import hypothesis  # noqa: F401
 import numpy as np
 import pytest
 
