@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
+# Loading the package of backends sets unifw.backends: now, so that the function of that name stays.
+import unifw.backends  # noqa: F401 - as told
 from unifw import (
     callbacks,
     constraints,
