@@ -1,4 +1,4 @@
-"""A hook of MkDocs: one index of words per language, so that a search finds pages of its own language."""
+"""A hook of MkDocs: what its plugins do not know of two languages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from typing import Any
 from mkdocs.plugins import event_priority
 
 
+@event_priority(100)  # before the plugins read it
+def on_config(config: Any) -> None:
+    """Tell the reference the language in which to write "parameters" and "raises"."""
+    config.theme["language"] = config.plugins["i18n"].current_language or "en"
+
+
 @event_priority(-200)  # after the plugins that write the index of all pages
 def on_post_build(config: Any) -> None:
-    """Leave English pages in ``search``, and put Chinese ones into ``zh/search``, beside the pages."""
+    """Part the search by language: English pages stay in ``search``, Chinese ones go into ``zh/search``."""
     site = Path(config.site_dir)
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
-    pages = {"": [], "zh/": []}
+    pages: dict[str, list[Any]] = {"": [], "zh/": []}
     for page in index["docs"]:
         language = "zh/" if page["location"].startswith("zh/") else ""
         pages[language].append(page | {"location": page["location"].removeprefix(language)})
