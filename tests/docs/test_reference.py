@@ -58,6 +58,15 @@ def test_the_reference_is_complete(page: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md"])
+def test_links_beside_the_pages_lead_somewhere(name: str) -> None:
+    text = (DOCS.parent / name).read_text(encoding="utf-8")
+    links = {link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)}
+    inside = {link for link in links if link and "://" not in link}
+    assert inside
+    assert {link for link in inside if not (DOCS.parent / link).exists()} == set()
+
+
 def test_both_languages_have_the_same_pages() -> None:
     def names(folder: Path) -> set[str]:
         return {path.name for path in folder.glob("*.md")}
