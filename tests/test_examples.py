@@ -56,10 +56,3 @@ def test_clicks(pytestconfig: Any, tmp_path: Any) -> None:
     assert [len(curve) for curve in curves] == [len(curve) for curve in wanted] == [10, 6]
     for curve, other in zip(curves, wanted, strict=True):
         assert max(abs(a - b) for a, b in zip(curve, other, strict=True)) <= 1e-3
-
-
-def test_the_readmes_show_the_example_as_it_runs() -> None:
-    whole = (ROOT / "examples" / "01_digits.py").read_text(encoding="utf-8")
-    net = whole[whole.index("net = uf.Sequential") : whole.index("net.summary()")].strip()
-    for name in ("README.md", "README.zh-CN.md"):
-        assert net in (ROOT / name).read_text(encoding="utf-8"), name

@@ -128,8 +128,9 @@ def damaged(content: bytes, draw: Any) -> bytes:
 @given(data=st.data())
 def test_a_damaged_card_is_our_error(data: Any) -> None:
     whole = Card(
-        (Port("x", (1, 8)), Port("n", (), "int")), (Port("y", (3,)),), {"a": "b"}, {"f": "0"}
-    )
+        (Port("x", (1, 8)), Port("n", (), "int"), Port("m", (2,), "int", (5, 9))),
+        (Port("y", (3,)),), {"a": "b"}, {"f": "0"},
+    )  # fmt: skip
     text = whole.to_json().encode()
     assert parse_card(text, "card") == whole
     try:
@@ -153,6 +154,21 @@ def test_cards_are_bounded_and_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "net.mnn.json").write_bytes(b" " * (cards.LARGEST + 1))
     with pytest.raises(FileError, match="too large"):
         cards.read_card(tmp_path / "net.mnn")
+
+
+@pytest.mark.parametrize("suffix", [".ncnn", ".npz", ".mnn"])
+def test_numbers_beyond_a_table_are_refused(suffix: str, tmp_path: Path) -> None:
+    numbers = uf.Input((4,), dtype="int", name="numbers")
+    small = L.Flatten()(L.Embedding(3, 2)(numbers[:, :1]))
+    large = L.Flatten()(L.Embedding(50, 2)(numbers[:, 1:]))
+    net = uf.Graph(numbers, L.Dense(2)(L.Concatenate()(small, large)))
+    model = uf.Model(net)
+    loaded = uf.runtime.load(model.export(tmp_path / f"net{suffix}").path)
+    right = np.array([[2, 49, 0, 49]])
+    assert np.allclose(loaded.predict(right), model.predict(right), atol=1e-5)
+    for wrong in ([[3, 0, 0, 0]], [[0, 0, 50, 0]], [[-1, 0, 0, 0]]):
+        with pytest.raises(DataError, match="numbers"):
+            loaded.predict(np.array(wrong))
 
 
 # ------------------------------------------------------------------------ landing

@@ -23,6 +23,7 @@ __all__ = [
     "check_inputs",
     "check_training",
     "class_weighted",
+    "in_limits",
     "index_limit",
     "split",
 ]
@@ -98,7 +99,7 @@ def check_inputs(graph: Graph, x: Any) -> tuple[Array, ...]:
             raise DataError(shape_message(label, array.shape, node.shape))
         if node.dtype == "int":
             arrays.append(whole(label, array))
-            _in_limits(label, arrays[-1], index_limits(graph, node.name))
+            in_limits(label, arrays[-1], index_limits(graph, node.name))
         else:
             arrays.append(finite(label, array))
     _same_length([(node.name, a) for node, a in zip(graph.inputs, arrays, strict=True)])
@@ -235,7 +236,7 @@ def _sorted_out(given: Any, names: list[str], what: str) -> list[Any]:
     return list(given)
 
 
-def _in_limits(label: str, array: Array, limits: Array) -> None:
+def in_limits(label: str, array: Array, limits: Array) -> None:
     """Refuse whole numbers that are beyond the limit of their position."""
     beyond = ((array < 0) | (array >= limits)).any(axis=0)
     if not beyond.any():

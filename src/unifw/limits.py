@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from unifw.spec.graph import Graph, Placed
 from unifw.spec.layers import Concatenate, Flatten, Permute, Reshape, Slice
 
-__all__ = ["index_limit", "index_limits"]
+__all__ = ["index_limit", "index_limits", "told_limits"]
 
 Array = npt.NDArray[np.int64]
 # What every framework can hold.
@@ -21,16 +22,17 @@ ELSEWHERE = -1
 
 
 def index_limits(graph: Graph, source: str) -> Array:
-    """Return below which number each value of an integer input must stay, in the shape of one sample.
+    """Return below which number each whole number of an input or node must stay, in the shape of one sample.
 
     That is the smallest limit of the layers it reaches (a table's rows, a series' length), through those that
     only move values; without one, the largest 32-bit number.
     """
-    places = {
-        node.name: np.full((1, *node.shape), ELSEWHERE) for node in graph.inputs
-    }  # which position of the input is where
-    own = places[source]
-    own[...] = np.arange(own.size).reshape(own.shape)
+    shapes = {node.name: node.shape for node in graph.inputs}
+    shapes |= {placed.name: placed.out_shape for placed in graph if placed.dtype == "int"}
+    own = np.arange(math.prod(shapes[source])).reshape(1, *shapes[source])
+    # Which position of the source is where.
+    places = {node.name: np.full((1, *node.shape), ELSEWHERE) for node in graph.inputs}
+    places[source] = own
     limits = np.full(own.size, MOST, dtype=np.int64)
     for placed in graph:
         read = [places.get(name) for name in placed.sources]
@@ -40,9 +42,17 @@ def index_limits(graph: Graph, source: str) -> Array:
                 reached = seen[seen != ELSEWHERE]
                 limits[reached] = np.minimum(limits[reached], limit)
         known = [seen for seen in read if seen is not None]
-        if placed.dtype == "int" and len(known) == len(read):
+        if placed.dtype == "int" and placed.name != source and len(known) == len(read):
             places[placed.name] = MOVES[type(placed.layer)](placed, known)
     return limits.reshape(own.shape[1:])
+
+
+def told_limits(graph: Graph, source: str) -> tuple[int, ...]:
+    """Return the limits of an input's numbers as a card tells them: none, one for all, or one for each."""
+    limits = index_limits(graph, source).ravel().tolist()
+    if set(limits) <= {MOST}:
+        return ()
+    return tuple(limits[:1] if len(set(limits)) == 1 else limits)
 
 
 def index_limit(graph: Graph, source: str) -> int:

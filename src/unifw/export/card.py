@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +24,26 @@ LARGEST = 1 << 20  # bytes; the card of a net with a thousand inputs has a tenth
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output: its name, shape without the batch, and ``"float"`` or ``"int"``."""
+    """An input or output.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    shape : tuple of int
+        Without the batch.
+    dtype : {"float", "int"}
+        What it holds; default ``"float"``.
+    limits : tuple of int
+        Below which numbers the whole numbers of an input must stay, as runtimes look rows up without
+        asking: one for all positions of a sample or one for each, in their order; none (default) where
+        any will do.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = "float"
+    limits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,11 +150,20 @@ def parse_card(content: bytes | str, where: str) -> Card:
 
 def _ports(told: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:
     found = tuple(
-        Port(port["name"], tuple(int(size) for size in port["shape"]), port["dtype"])
+        Port(
+            port["name"],
+            tuple(int(size) for size in port["shape"]),
+            port["dtype"],
+            tuple(int(limit) for limit in port.get("limits", ())),  # cards of 0.1 may have none
+        )
         for port in told
     )
     for port in found:
         if not isinstance(port.name, str) or port.dtype not in ("float", "int"):
             message = f"{port} is no input or output"
+            raise ValueError(message)
+        places = {0, 1, math.prod(port.shape)} if port.dtype == "int" else {0}
+        if len(port.limits) not in places or any(not 0 < n < 1 << 31 for n in port.limits):
+            message = f"{port} cannot have such limits"
             raise ValueError(message)
     return found

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unifw.export.card import Card, Port
+from unifw.limits import told_limits
 from unifw.spec.graph import Graph
 from unifw.spec.losses import Loss
 from unifw.spec.optimizers import Optimizer
@@ -81,7 +82,10 @@ class Content:
         kinds = {n.name: n.dtype for n in graph.inputs} | {p.name: p.dtype for p in graph}
         outputs = zip(graph.outputs, graph.out_shapes, strict=True)
         return Card(
-            tuple(Port(node.name, tuple(node.shape), node.dtype) for node in graph.inputs),
+            tuple(
+                Port(node.name, tuple(node.shape), node.dtype, told_limits(graph, node.name))
+                for node in graph.inputs
+            ),
             tuple(Port(name, tuple(shape), kinds[name]) for name, shape in outputs),
             self.metadata,
         )

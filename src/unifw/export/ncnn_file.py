@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from unifw.data import index_limit
 from unifw.errors import FileError
 from unifw.export.card import Card
 from unifw.export.content import Content
@@ -14,6 +13,7 @@ from unifw.export.ncnn_functional import NcnnFunctional
 from unifw.export.ncnn_rules import rules
 from unifw.export.ncnn_value import Value
 from unifw.export.ncnn_writer import AXES, MAGIC, Writer, canonical
+from unifw.limits import index_limits
 from unifw.spec.graph import Graph
 
 __all__ = ["FORMAT", "Ncnn"]
@@ -67,7 +67,7 @@ def _written(content: Content) -> tuple[str, bytes]:
     graph, writer = content.graph, Writer(content.floats)
     f, values = NcnnFunctional(writer), {}
     for place, node in enumerate(graph.inputs):
-        shape, limit = (1, *node.shape), index_limit(graph, node.name)
+        shape, limit = (1, *node.shape), int(index_limits(graph, node.name).max())
         values[node.name] = Value(
             writer, shape, writer.input(f"in{place}", canonical(shape)), limit
         )
@@ -76,7 +76,7 @@ def _written(content: Content) -> tuple[str, bytes]:
         inputs = tuple(values[source] for source in placed.sources)
         values[placed.name] = rules.find(placed.layer)(f, placed, inputs)
         if placed.dtype == "int":
-            values[placed.name].limit = index_limit(graph, placed.name)
+            values[placed.name].limit = int(index_limits(graph, placed.name).max())
     return writer.finish([values[name].blob() for name in graph.outputs])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unifw.data import check_inputs, index_limit
+from unifw.data import check_inputs, in_limits, index_limit
 from unifw.errors import DataError, ExportError, ExportMismatch
 from unifw.export.card import Card
 from unifw.export.format import Format, program
@@ -85,7 +86,12 @@ def checked(card: Card, x: Any) -> Arrays:
     """
     nodes = [Input(port.shape, port.dtype, name=port.name) for port in card.inputs]
     graph = Graph(nodes, nodes)
-    return typed(graph, check_inputs(graph, x))
+    arrays = check_inputs(graph, x)
+    for port, array in zip(card.inputs, arrays, strict=True):
+        if port.limits:
+            limits = np.broadcast_to(np.array(port.limits), (math.prod(port.shape),))
+            in_limits(f"x ({port.name})", array, limits.reshape(port.shape))
+    return typed(graph, arrays)
 
 
 def compare(

@@ -8,6 +8,7 @@ worker's output. The process ends when its parent closes the wire or dies.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import platform
 import queue
@@ -25,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unifw import registry
-from unifw.backend import Epoch, Session
+from unifw.backend import Backend, Epoch, Session
 from unifw.errors import UnifwError, WorkerError
 from unifw.isolate.messages import (
     build,
@@ -76,6 +77,7 @@ class Server:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._names: set[str] = set()
         self._session: Session | None = None
         self._epochs: dict[int, Iterator[Epoch]] = {}
         self._progress = Progress(wire)
@@ -101,23 +103,33 @@ class Server:
             raise WorkerError(message)
         return self._session
 
+    def _loaded(self, name: str) -> Backend:
+        """Return a backend whose framework is imported."""
+        backend = registry.backend(name)
+        if name not in self._names:
+            backend.load()
+            # A framework brings hundreds of thousands of objects that stay; MindSpore 2.10 collects garbage
+            # with each compilation, a fifth of which would go into looking through them.
+            gc.collect()
+            gc.freeze()
+            self._names.add(name)
+        return backend
+
     def devices(self, about: About, arrays: Arrays) -> Message:
         """Return the devices of a backend."""
-        backend = registry.backend(about["backend"])
-        backend.load()
+        backend = self._loaded(about["backend"])
         return _answer(devices=backend.devices(), version=backend.version)
 
     def gaps(self, about: About, arrays: Arrays) -> Message:
         """Return for each net, with its options, what a backend lacks."""
-        backend = registry.backend(about["backend"])
-        backend.load()
+        backend = self._loaded(about["backend"])
         nets = ((Graph.from_json(text), read_options(data)) for text, data in about["nets"])
         return _answer(gaps=[backend.gaps(graph, options) for graph, options in nets])
 
     def open(self, about: About, arrays: Arrays) -> Message:
         """Open a session; the one before is closed."""
         self.close({}, {})
-        self._session = registry.backend(about["backend"]).open(
+        self._session = self._loaded(about["backend"]).open(
             Graph.from_json(about["graph"]), read_options(about["options"]), arrays
         )
         return _answer(framework=self._session.framework)
