@@ -24,7 +24,7 @@ from unifw import (
     zoo,
 )
 from unifw.model import Model, load
-from unifw.parity import parity
+from unifw.parity import installed, parity
 from unifw.registry import backend_names as backends
 from unifw.spec.graph import Graph, Input, Sequential
 
@@ -39,6 +39,7 @@ __all__ = [
     "constraints",
     "errors",
     "initializers",
+    "installed",
     "isolate",
     "layers",
     "load",
