@@ -77,6 +77,11 @@ def test_the_backends_that_can_be_used_are_told_without_importing_them() -> None
     assert not HEAVY & {name.split(".")[0] for name in told[1].split()}
 
 
+def test_the_function_that_names_backends_stays_one_when_one_is_loaded() -> None:
+    code = "import unifw; unifw.registry.backend('numpy'); print(*unifw.backends())"
+    assert "numpy" in python(code).split()
+
+
 def test_the_package_holds_what_the_layers_list() -> None:
     found = {p.stem for p in SOURCE.glob("*.py")} | {p.name for p in SOURCE.iterdir() if p.is_dir()}
     assert found - {"__init__", "__pycache__"} == set(RANK)
