@@ -171,6 +171,26 @@ def test_a_file_that_computes_otherwise_is_refused_and_not_left(
         assert not export(lies, verify=False).verified
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"inputs": np.zeros((8, 1, 8, 8))},
+        {"tolerance": 1e-3},
+        {"batch_sizes": [2]},
+        {"batch_sizes": (1, 3, 8)},
+        {"quantize": "fp16", "evaluate": (np.zeros((1, 1, 8, 8)), [0])},
+    ],
+    ids=lambda options: list(options)[-1],
+)
+def test_options_of_a_check_that_is_left_out_are_refused(
+    model: uf.Model, tmp_path: Any, options: Any
+) -> None:
+    with pytest.raises(SpecError, match=rf"^{list(options)[-1]}: .*verify=False forbids that"):
+        model.export(tmp_path / "net.onnx", verify=False, **options)
+    assert list(tmp_path.iterdir()) == []
+    assert model.export(tmp_path / "net.onnx", **options).verified
+
+
 def test_a_runtime_that_dies_is_told_with_its_last_words(
     model: uf.Model, tmp_path: Any, monkeypatch: Any
 ) -> None:

@@ -82,7 +82,7 @@ def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest ha
     format: str | None = None,  # noqa: A002 - the word that users know
     verify: bool = True,
     tolerance: float | None = None,
-    batch_sizes: Sequence[int] = USUAL,
+    batch_sizes: Sequence[int] | None = None,
     inputs: Any = None,
     opset: int | None = None,
     quantize: str | None = None,
@@ -111,7 +111,8 @@ def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest ha
     format : str, optional
         Name of the format; by default the path's ending decides.
     verify : bool
-        Whether a fresh process opens the file, runs it and compares; default ``True``.
+        Whether a fresh process opens the file, runs it and compares; default ``True``. With ``False``
+        ``tolerance``, ``batch_sizes``, ``inputs`` and ``evaluate`` are refused, as nothing would heed them.
     tolerance : float, optional
         Largest difference allowed, relative to the largest output where that exceeds 1; by default the
         format's, which is 1e-4 where it holds float32.
@@ -156,35 +157,43 @@ def export(  # noqa: PLR0913 - a net, its weights and where they go; the rest ha
     """
     form = chosen(Path(path), format)
     verify = check.flag("verify", verify) and not form.unrun
-    _check_meant(
-        form, job,
-        tolerance=tolerance, inputs=inputs, evaluate=evaluate, normalize=normalize, layout=layout,
-        activation=activation, labels=labels, batch_sizes=None if batch_sizes == USUAL else batch_sizes,
-    )  # fmt: skip
+    checks = {
+        "tolerance": tolerance, "inputs": inputs, "evaluate": evaluate, "batch_sizes": batch_sizes,
+    }  # fmt: skip
+    about = {"normalize": normalize, "layout": layout, "activation": activation, "labels": labels}
+    _check_meant(form, job, _given(checks), _given(about), verify=verify)
     baked = Baking(normalize, layout, activation, labels).around(graph, weights)
-    if evaluate is not None and not verify:
-        message = "evaluate runs the file, verify=False forbids it"
-        raise SpecError(message)
     content = content_of(form, baked, metadata, opset, quantize, calibration)
     content = dataclasses.replace(content, training=training, job=job)
     judge = judge_of(
         form, content, baked, predict,
-        tolerance=tolerance, batch_sizes=batch_sizes, inputs=inputs, evaluate=evaluate, drop=max_drop,
+        tolerance=tolerance, batch_sizes=USUAL if batch_sizes is None else batch_sizes, inputs=inputs,
+        evaluate=evaluate, drop=max_drop,
     )  # fmt: skip
     form.check(runs=verify)
     _refuse(form, baked.graph, [*form.gaps(baked.graph), *form.refusals(content)])
     return _written(form, content, Path(path), judge, verify=verify)
 
 
-def _check_meant(form: Format, job: Any, **given: Any) -> None:
-    """Refuse options that the format would take no notice of."""
+def _given(options: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in options.items() if value is not None]
+
+
+def _check_meant(
+    form: Format, job: Any, checks: Sequence[str], about: Sequence[str], *, verify: bool
+) -> None:
+    """Refuse options that would be taken no notice of: how to check, and what to put around the net."""
     if job is not None and not form.trains:
         message = f"format {form.name!r} holds no job: it does not say how to train the net"
         raise SpecError(message)
-    idle = [name for name, value in given.items() if value is not None]
-    if form.unrun and idle:
+    if form.unrun and (checks or about):
+        idle = ", ".join([*checks, *about])
+        message = f"{idle}: of no use for format {form.name!r}, whose files nothing here runs"
+        raise SpecError(message)
+    if checks and not verify:
         message = (
-            f"{', '.join(idle)}: of no use for format {form.name!r}, whose files nothing here runs"
+            f"{', '.join(checks)}: for the check of the file, which runs it; verify=False forbids that. "
+            "Leave out either"
         )
         raise SpecError(message)
 
