@@ -20,6 +20,7 @@ from unifw import layers as L
 from unifw.errors import EnvironmentFailed, NotInstalled, UnknownName
 from unifw.isolate import environments
 from unifw.isolate.messages import build
+from unifw.isolate.place import Place
 from unifw.isolate.wheel import write_wheel
 
 NET = uf.Sequential([L.Dense(3)], input_shape=4)
@@ -166,6 +167,16 @@ def test_doctor_says_what_runs_and_what_mends_the_rest(capsys: Any, monkeypatch:
     monkeypatch.setattr("unifw.isolate.trial.TOLERANCE", -1.0)
     assert cli.main(["doctor"]) == 1
     assert "fails" in capsys.readouterr().out
+
+
+def test_doctor_names_the_extra_that_the_terminal_would_take_for_a_style(
+    capsys: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    why = "Try:  pip install 'unifw[paddle]'"
+    monkeypatch.setattr("unifw.cli.wall.place", lambda _: Place("python", why))
+    assert cli.main(["doctor", "--no-trial"]) == 0
+    assert why in capsys.readouterr().out
 
 
 def test_the_wheel_is_this_very_unifw(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import unifw
@@ -107,7 +108,8 @@ def _backends(options: argparse.Namespace) -> int:
     for row in rows:
         how = "ready, isolated" if row["isolated"] else "ready"
         told = row["problem"] or ": ".join(filter(None, [how, ", ".join(row["devices"])]))
-        result.add_row(row["backend"], row["framework"], row["version"] or "-", row["tested"], told)
+        cells = (row["framework"], row["version"] or "-", row["tested"])
+        result.add_row(row["backend"], *cells, escape(told))
     Console().print(result)
     for row in rows:
         if row["install"]:  # beside the table, where nothing wraps it and it can be copied

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from unifw.checkpoint import replacing
@@ -87,7 +88,7 @@ def _formats(options: argparse.Namespace) -> int:
     for row in rows:
         told = row["problem"] or "ready"
         cells = (", ".join(row["suffixes"]), row["run_by"], ", ".join(row["quantizations"]))
-        shown.add_row(row["format"], *cells, told)
+        shown.add_row(row["format"], *cells, escape(told))
     Console().print(shown)
     return 0
 
@@ -220,7 +221,7 @@ def _table(name: str, values: Array, labels: Sequence[str]) -> Table:
     for number, row in enumerate(values[:SHOWN]):
         text = np.array2string(row, 10**6, precision=4, suppress_small=True, threshold=16)
         best = int(row.argmax()) if row.size > 1 else int(row.item() > 0.5)
-        shown.add_row(str(number), text, *([labels[best]] if labels else []))
+        shown.add_row(str(number), text, *([escape(labels[best])] if labels else []))
     return shown
 
 

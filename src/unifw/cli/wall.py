@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from unifw import registry
@@ -62,7 +63,7 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         table = Table("backend", "runs", "why")
         for row in rows:
-            table.add_row(row["backend"], row["runs"], row["why"])
+            table.add_row(row["backend"], row["runs"], escape(row["why"]))
         Console().print(table)
         for row in rows:
             for way in row["mend"]:  # beside the table, where nothing wraps it and it can be copied
