@@ -69,6 +69,14 @@ def test_asking_what_is_installed_imports_no_framework() -> None:
     assert not HEAVY & {name.split(".")[0] for name in python(code).splitlines()[-1].split()}
 
 
+def test_the_backends_that_can_be_used_are_told_without_importing_them() -> None:
+    told = python("import sys, unifw; print(*unifw.installed()); print(*sys.modules)").splitlines()
+    names = told[0].split()
+    assert names[0] == "numpy"
+    assert "alink" not in names  # it has no curve to compare
+    assert not HEAVY & {name.split(".")[0] for name in told[1].split()}
+
+
 def test_the_package_holds_what_the_layers_list() -> None:
     found = {p.stem for p in SOURCE.glob("*.py")} | {p.name for p in SOURCE.iterdir() if p.is_dir()}
     assert found - {"__init__", "__pycache__"} == set(RANK)

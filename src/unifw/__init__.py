@@ -22,7 +22,7 @@ from unifw import (
     zoo,
 )
 from unifw.model import Model, load
-from unifw.parity import parity
+from unifw.parity import installed, parity
 from unifw.registry import backend_names as backends
 from unifw.spec.graph import Graph, Input, Sequential
 
@@ -37,6 +37,7 @@ __all__ = [
     "constraints",
     "errors",
     "initializers",
+    "installed",
     "isolate",
     "layers",
     "load",

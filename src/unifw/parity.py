@@ -24,7 +24,7 @@ from unifw.spec.graph import Graph
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Curve", "Parity", "parity"]
+__all__ = ["Curve", "Parity", "installed", "parity"]
 
 Array = npt.NDArray[np.float64]
 
@@ -230,6 +230,11 @@ def installed() -> tuple[str, ...]:
     """Return the backends that can be used, here or in their environments; imports none of them.
 
     Those that train by methods of their own have no curve to compare, and are left out.
+
+    Returns
+    -------
+    tuple of str
+        Their names, ``"numpy"`` first.
     """
     names = []
     for name in registry.backend_names():
