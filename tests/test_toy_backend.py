@@ -47,7 +47,8 @@ REFUSE = """
 import unifw as uf
 from unifw import layers as L
 
-net = uf.Sequential([L.Conv2D(2, 3), L.Dropout(0.5), L.Dense(1, weight_regularizer="l2")], input_shape=(1, 8, 8))
+layers = [L.Conv2D(2, 3), L.Dropout(0.5), L.Dense(1, weight_regularizer="l2")]
+net = uf.Sequential(layers, input_shape=(1, 8, 8))
 uf.Model(net, "toy", loss="mse", optimizer=uf.optimizers.SGD(0.1, clip_norm=1.0, ema=0.9))
 """
 
