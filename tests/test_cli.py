@@ -11,6 +11,7 @@ import pytest
 
 import unifw as uf
 from unifw import cli, demo, registry
+from unifw.parity import Curve, Parity
 
 
 def told(capsys: Any, *arguments: str) -> tuple[int, str, str]:
@@ -116,6 +117,17 @@ def test_a_backend_that_cannot_run_is_named_in_the_table(monkeypatch: Any) -> No
     assert not result.complete
     assert "cannot run" in str(result)
     assert "numpy: the process died" in str(result)
+
+
+def test_parity_prints_plain_text_in_a_notebook_too(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as IPython's kernel does
+    curve = Curve("toy", "1.0", "SGD()", (1.0,), problem="it is not here")
+    printed = str(Parity("small", 1, {"SGD()": (1.0,)}, (curve,)))
+    assert "largest relative difference" in printed
+    assert "toy: it is not here" in printed
+    assert "\x1b" not in printed
+    assert not capsys.readouterr().out
 
 
 def test_parity_refuses_wrong_data_and_takes_one_name() -> None:

@@ -120,7 +120,8 @@ class Parity:
         from rich.console import Console
 
         text = StringIO()
-        Console(file=text, width=120).print(self.table())
+        # A notebook makes consoles show things there, or in colours, whatever their file.
+        Console(file=text, width=120, force_jupyter=False, force_terminal=False).print(self.table())
         return "\n".join([text.getvalue().rstrip(), *self.problems])
 
     def plot(self, path: str | os.PathLike[str]) -> None:
