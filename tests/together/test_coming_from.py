@@ -26,35 +26,36 @@ COLUMNS = {
     "MindSpore": "mindspore",
     "MegEngine": "megengine",
 }
-# Untrained biases are zeros, with which a wrong order would go unseen: what stands for training.
+# Untrained biases are zeros, with which a wrong order would go unseen: what stands for training. It
+# draws around zero, so that outputs stay small and 1e-5 lies well above their rounding.
 TRAINED = {
     "Keras": """
         for net in (theirs, lstm, gru):
-            net.set_weights([w + 0.1 * np.random.rand(*w.shape) for w in net.get_weights()])
+            net.set_weights([w + 0.1 * np.random.rand(*w.shape) - 0.05 for w in net.get_weights()])
     """,
     "PyTorch": """
         for net in (theirs, lstm, gru):
             for name, tensor in net.state_dict().items():
                 if tensor.is_floating_point():
-                    tensor += 0.1 * torch.rand(*tensor.shape)
+                    tensor += 0.1 * torch.rand(*tensor.shape) - 0.05
     """,
     "PaddlePaddle": """
         for net in (theirs, lstm, gru):
             for tensor in net.state_dict().values():
-                rough = tensor.numpy() + 0.1 * np.random.rand(*tensor.shape)
+                rough = tensor.numpy() + 0.1 * np.random.rand(*tensor.shape) - 0.05
                 tensor.set_value(rough.astype("float32"))
     """,
     "MindSpore": """
         for net in (theirs, lstm, gru):
             for part in net.get_parameters():
-                rough = part.asnumpy() + 0.1 * np.random.rand(*part.shape)
+                rough = part.asnumpy() + 0.1 * np.random.rand(*part.shape) - 0.05
                 part.set_data(ms.Tensor(rough.astype("float32")))
     """,
     "MegEngine": """
         for net in (theirs, lstm):
             state = net.state_dict()
             for name, array in state.items():
-                state[name] = (array + 0.1 * np.random.rand(*array.shape)).astype("float32")
+                state[name] = (array + 0.1 * np.random.rand(*array.shape) - 0.05).astype("float32")
             net.load_state_dict(state)
     """,
 }
