@@ -255,6 +255,17 @@ def test_a_closed_model_is_closed_and_its_worker_serves_the_next() -> None:
     assert is_gone(alive)
 
 
+def test_a_worker_that_refuses_serves_the_next() -> None:
+    with small(isolate=True) as model:
+        pid = pid_of(model)
+    with pytest.raises(Unsupported, match="mixed"):
+        small(isolate=True, precision="mixed")
+    with small(isolate=True) as model:
+        assert pid_of(model) == pid
+    uf.isolate.dismiss()
+    assert is_gone(pid)
+
+
 def test_a_forgotten_model_leaves_no_process() -> None:
     model = small(isolate=True)
     pid = pid_of(model)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from unifw.backend import Epoch, Options, Plan, Report, Session
 from unifw.data import Data
-from unifw.errors import BackendError, WorkerDied, WorkerError
+from unifw.errors import BackendError, Unsupported, WorkerDied, WorkerError
 from unifw.isolate import idle
 from unifw.isolate.child import Child, start_seconds
 from unifw.isolate.messages import (
@@ -121,6 +121,9 @@ class RemoteSession(Session):
             answer = child.ask("open", about, kept.weights, seconds=start_seconds())
             if kept.state is not None:
                 child.ask("load_state", {}, kept.state)
+        except Unsupported:  # it said no, and is as sound as before
+            idle.retire(kind, child)
+            raise
         except BaseException:
             child.close()
             raise
