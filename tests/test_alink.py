@@ -18,7 +18,7 @@ import unifw as uf
 from unifw import cli, optimizers, registry
 from unifw import layers as L
 from unifw.backend import Options
-from unifw.backends.alink import AlinkBackend, jars, java
+from unifw.backends.alink import AlinkBackend, cluster, jars, java
 from unifw.backends.alink.cluster import Cluster
 from unifw.backends.alink.models import predicting, starting, trained
 from unifw.backends.alink.shapes import Kind, gaps, shape_of
@@ -279,7 +279,7 @@ def test_a_cluster_that_is_not_there_is_told() -> None:
     ],
 )
 def test_a_cluster_that_will_not_do_is_told(told: Any, why: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("unifw.backends.alink.cluster._overview", lambda _: told)
+    monkeypatch.setattr(cluster, "_overview", lambda _: told)
     with pytest.raises(BackendError, match=why):
         Cluster("here:8081", 2).check()
 
