@@ -39,7 +39,7 @@ def shape_message(label: str, got: tuple[int, ...], wanted: tuple[int, ...]) -> 
     if got == wanted:
         return message + "; for one sample use x[None]"
     if len(got) == len(wanted) + 1 and got[1:] == (*wanted[1:], wanted[0]):
-        return message + "; channels go first: use x.transpose(0, -1, ...)"
+        return message + "; channels go first: use numpy.moveaxis(x, -1, 1)"
     if int(np.prod(got[1:])) == int(np.prod(wanted)):
         return message + f"; use x.reshape(-1, {', '.join(map(str, wanted))})"
     return message
