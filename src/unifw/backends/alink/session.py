@@ -15,6 +15,7 @@ from unifw.backends.alink.jobs import Place, Rows, predict, train
 from unifw.backends.alink.models import ones_first
 from unifw.backends.alink.shapes import METHODS, Kind, shape_of
 from unifw.backends.alink.sparse import SparseRows
+from unifw.backends.numpy.crew import ALONE
 from unifw.backends.numpy.training import Passes
 from unifw.data import Data
 from unifw.errors import BackendError, DataError, SpecError
@@ -145,8 +146,7 @@ class AlinkSession(Session):
         """Return the epoch; its loss and metrics are those after it, worked out by NumPy in float64."""
         exact = data.cast("float64")
         weights = {name: weight.astype(np.float64) for name, weight in self._weights.items()}
-        values, _ = Passes(self.graph, weights).forward(exact.xs, training=False, masks={})
-        out = values[self.graph.outputs[0]]
+        (out,) = Passes(self.graph, weights).evaluate(ALONE, exact.xs)
         shares = np.ones(len(data)) if exact.weights is None else exact.weights
         each = per_sample(self.options.losses[0], out, exact.ys[0])
         loss = float(each @ shares / shares.sum()) + penalty(self.graph, weights)

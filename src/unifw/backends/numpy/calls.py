@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+from unifw.backends.numpy.crew import ALONE, Member
 from unifw.backends.numpy.layout import Room
 from unifw.rules import Rules
 from unifw.spec.graph import Placed
@@ -40,6 +41,8 @@ class Call(NamedTuple):
         Of dropout; or the noise that is added.
     needs_input_gradient : bool
         Whether anything before it learns.
+    member : Member
+        Who works on these rows, which may be a part of the batch.
     """
 
     weights: Mapping[str, Array]
@@ -49,6 +52,7 @@ class Call(NamedTuple):
     scratch: Room
     mask: Array | None = None
     needs_input_gradient: bool = True
+    member: Member = ALONE.members[0]
 
 
 Forward = Callable[[Call], tuple[Array, Backward]]

@@ -129,7 +129,7 @@ class Gradients:
 def put_together(gradient: Array, slab: Slab, dx: Array) -> None:
     """Add the gradient of a slab's columns to that of the values they were made of."""
     parts = gradient.reshape(len(dx), len(slab.places), *slab.shape)
-    for k, (into, source, _) in enumerate(slab.places):
+    for k, (into, source) in enumerate(slab.places):
         dx[source] += parts[:, k][into]
 
 

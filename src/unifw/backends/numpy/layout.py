@@ -33,6 +33,11 @@ class Room:
 
     def __init__(self) -> None:
         self._held: dict[str, Array] = {}
+        self._within: dict[str, Room] = {}
+
+    def within(self, name: str) -> Room:
+        """Return a room of that name in this one, where nothing else lies."""
+        return self._within.setdefault(name, Room())
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return a contiguous array of any content."""

@@ -67,37 +67,54 @@ def _affine(call: Call, dtype: Any) -> tuple[Array, Array]:
 
 
 def _from_batch(call: Call, rows: Array, y: Array, layer: L.BatchNorm) -> Any:
-    """Normalise by the batch's own statistics and move the running ones; return the backward pass."""
-    count = rows.shape[1]
+    """Normalise by the batch's own statistics and move the running ones; return the backward pass.
+
+    Several members of a crew each have some rows. The mean and the sum of squares of all follow from theirs
+    (Chan, Golub and LeVeque 1983); what each holds is about its own mean, ``shift`` from that of all.
+    """
+    here = rows.shape[1]
     centred = call.room.array("centred", rows.shape, rows.dtype)
-    scale, mean, var = (np.empty((len(rows), 1), rows.dtype) for _ in range(3))
-    weight, bias = np.broadcast_arrays(*_affine(call, rows.dtype), scale)[:2]
+    mean, square = (np.empty((len(rows), 1), rows.dtype) for _ in range(2))
+    weight, bias = np.broadcast_arrays(*_affine(call, rows.dtype), mean)[:2]
     cuts = list(blocks(*rows.shape))
     for cut in cuts:
-        part, out = centred[cut], y[cut]
         mean[cut] = rows[cut].mean(axis=1, keepdims=True)
-        np.subtract(rows[cut], mean[cut], out=part)
-        var[cut] = _dots(part, part) / count
-        scale[cut] = 1 / np.sqrt(var[cut] + rows.dtype.type(layer.epsilon))
-        np.multiply(part, scale[cut] * weight[cut], out=out)
-        out += bias[cut]
-    unbiased = var[:, 0] * (count / max(count - 1, 1))
-    running_mean, running_var = call.weights["running_mean"], call.weights["running_var"]
-    running_mean += layer.momentum * (mean[:, 0] - running_mean)
-    running_var += layer.momentum * (unbiased - running_var)
+        part = np.subtract(rows[cut], mean[cut], out=centred[cut])
+        square[cut] = _dots(part, part)
+    shift, count = np.zeros_like(mean), here
+    if call.member.count > 1:
+        every = call.member.all(mean, square, here)
+        count = sum(n for *_, n in every)
+        whole = sum(m * (n / count) for m, _, n in every)
+        square = sum(s + n * np.square(m - whole) for m, s, n in every)
+        shift, mean = mean - whole, whole
+    var = square / count
+    scale = 1 / np.sqrt(var + rows.dtype.type(layer.epsilon))
+    for cut in cuts:
+        out = np.multiply(centred[cut], scale[cut] * weight[cut], out=y[cut])
+        out += bias[cut] + shift[cut] * scale[cut] * weight[cut]
+    if call.member.number == 0:
+        unbiased = var[:, 0] * (count / max(count - 1, 1))
+        running_mean, running_var = call.weights["running_mean"], call.weights["running_var"]
+        running_mean += layer.momentum * (mean[:, 0] - running_mean)
+        running_var += layer.momentum * (unbiased - running_var)
 
     def backward(dy: Array) -> Any:
         dx = call.room.array("dx", rows.shape, rows.dtype)
         total, along = np.empty_like(scale), np.empty_like(scale)
         for cut in cuts:
-            part, given, by = dx[cut], dy[cut], scale[cut]
-            total[cut] = given.sum(axis=1, keepdims=True)
-            along[cut] = _dots(given, centred[cut]) * by
-            np.multiply(centred[cut], -by * along[cut] / count, out=part)
-            part += given
-            part -= total[cut] / count
-            part *= by * weight[cut]
+            total[cut] = dy[cut].sum(axis=1, keepdims=True)
+            along[cut] = (_dots(dy[cut], centred[cut]) + shift[cut] * total[cut]) * scale[cut]
         grads = {"weight": along[:, 0], "bias": total[:, 0]} if "weight" in call.weights else {}
+        if call.member.count > 1:
+            every = call.member.all(total, along)
+            total, along = (sum(found) for found in zip(*every, strict=True))
+        slope = -scale * along / count
+        for cut in cuts:
+            part = np.multiply(centred[cut], slope[cut], out=dx[cut])
+            part += dy[cut]
+            part += slope[cut] * shift[cut] - total[cut] / count
+            part *= scale[cut] * weight[cut]
         return dx, grads
 
     return backward

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from unifw.backend import Options, Session
 from unifw.backends.extras import Extras
+from unifw.backends.numpy.crew import gathered
 from unifw.backends.numpy.layout import blocks
 from unifw.backends.numpy.training import NumpyOps, Passes, clip, loss_and_gradients
 from unifw.data import Data
@@ -76,16 +77,16 @@ class NumpySession(Session):
         return self._weights
 
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        values, _ = self._passes.forward(xs, training=False, masks={})
-        return tuple(values[name].copy() for name in self.graph.outputs)
+        with gathered(self._passes.most(len(xs[0]))) as crew:
+            return self._passes.evaluate(crew, xs)
 
     def train_batch(
         self, batch: Data, coefficients: tuple[float, ...], masks: Mapping[str, Array]
     ) -> tuple[Any, Sequence[Any]]:
-        values, backwards = self._passes.forward(batch.xs, training=True, masks=masks)
-        outs = tuple(values[name].copy() for name in self.graph.outputs)
-        loss, into = loss_and_gradients(self.graph, self.options, outs, batch)
-        grads = self._passes.backward(into, backwards)
+        with gathered(self._passes.most(len(batch.xs[0]))) as crew:
+            outs, backwards = self._passes.forward(crew, batch.xs, masks)
+            loss, into = loss_and_gradients(self.graph, self.options, outs, batch)
+            grads = self._passes.backward(crew, into, backwards)
         for name, place in self._places.items():
             self._grads[place] = grads[name].reshape(-1) if name in grads else 0
         for name, rule in self._regularizers.items():

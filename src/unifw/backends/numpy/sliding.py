@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from unifw.backends.numpy.layout import Room
@@ -17,7 +18,7 @@ __all__ = ["Columns", "Slab", "crop", "pad", "positions"]
 Array = npt.NDArray[Any]
 
 # How many numbers a slab of columns holds: with float32 they stay in a core's second cache.
-SLAB = 1 << 20
+SLAB = 1 << 18
 
 
 def pad(x: Array, pads: Pads, value: float, room: Room) -> Array:
@@ -60,13 +61,10 @@ class Place(NamedTuple):
     ----------
     into, source : index
         Of the columns that have an input, and of those inputs.
-    empty : tuple of index
-        Of the columns that lie in the padding.
     """
 
     into: Any
     source: Any
-    empty: tuple[Any, ...]
 
 
 class Slab(NamedTuple):
@@ -90,6 +88,30 @@ class Slab(NamedTuple):
     shape: tuple[int, ...]
 
 
+class Layout(NamedTuple):
+    """Where all windows of a padded array are in memory.
+
+    Attributes
+    ----------
+    padded : tuple of int
+        Its shape.
+    edges : tuple of index
+        Of its padding.
+    inside, cropped : index
+        Of the rest, and of what is there: padding may be negative, and crop.
+    shape, strides, offset : tuple of int, tuple of int, int
+        Those of a view of it, the strides in bytes: ``(channels, *kernel, *out, n)``.
+    """
+
+    padded: tuple[int, ...]
+    edges: tuple[Any, ...]
+    inside: Any
+    cropped: Any
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+
 def _axis(offset: int, stride: int, size: int, first: int, last: int) -> tuple[int, int, slice]:
     """Return which of the windows ``first … last - 1`` have an input, and the inputs along one axis."""
     low = min(max(first, -(offset // stride)), last)
@@ -103,8 +125,7 @@ class Columns:
     """All windows of an array as the columns of a matrix, a slab of rows at a time.
 
     A whole matrix of columns would be as many times its input as the kernel has places; a slab of it
-    stays in cache, and the product that follows finds it there. Padding is never put around the
-    array; where a window reaches into it, its column is zero.
+    stays in cache, and the product that follows finds it there. A slab is one copy out of a padded array.
 
     Parameters
     ----------
@@ -130,6 +151,7 @@ class Columns:
         self._places = math.prod(window.kernel)
         self._is_all = self._places == 1 and set(window.stride) == {1} and spatial == out
         self._known: dict[tuple[int, int], list[Place]] = {}
+        self._layouts: dict[tuple[int, int], Layout] = {}
 
     def slabs(self, x: Array, scratch: Room) -> Iterator[Slab]:
         """Yield all slabs, each in the memory of the one before.
@@ -143,10 +165,16 @@ class Columns:
         """
         width, count = math.prod(self._out[1:]) * x.shape[-1], self._out[0]
         step = max(1, SLAB // max(self._channels * self._places * width, 1))
+        windows = x if self._is_all else self._windows(x, scratch)
+        before = (slice(None),) * (1 + len(self._out))
         for first in range(0, count, count if self._is_all else step):
             last = count if self._is_all else min(first + step, count)
             places, shape = self._at(first, last), (last - first, *self._out[1:], x.shape[-1])
-            columns = x if self._is_all else self._filled(x, places, shape, scratch)
+            columns = x
+            if not self._is_all:
+                columns = scratch.array("columns", (self._channels, self._places, *shape), x.dtype)
+                apart = (self._channels, *self._window.kernel, *shape)
+                columns.reshape(apart)[...] = windows[(*before, slice(first, last))]
             matrix = columns.reshape(
                 self._groups, self._channels // self._groups * self._places, -1
             )
@@ -163,6 +191,47 @@ class Columns:
             matrix = scratch.array("columns", (self._groups, inside, math.prod(shape)), dtype)
             yield Slab(slice(first * width, last * width), matrix, self._at(first, last), shape)
 
+    def _windows(self, x: Array, scratch: Room) -> Array:
+        """Return a view of all windows: ``(channels, *kernel, *out, n)``; of a copy, if there is padding."""
+        known = self._layouts.get((x.shape[-1], x.itemsize))
+        if known is None:
+            known = self._layouts[x.shape[-1], x.itemsize] = self._layout(x)
+        padded = x
+        if known.padded != x.shape:
+            padded = scratch.array("padded", known.padded, x.dtype)
+            for edge in known.edges:
+                padded[edge] = 0
+            padded[known.inside] = x[known.cropped]
+        return np.ndarray(known.shape, x.dtype, padded, known.offset, known.strides)
+
+    def _layout(self, x: Array) -> Layout:
+        window, every = self._window, slice(None)
+        around = [(max(before, 0), max(after, 0)) for before, after in self._pads]
+        cropped = [
+            slice(max(-before, 0), n - max(-after, 0))
+            for n, (before, after) in zip(self._spatial, self._pads, strict=True)
+        ]
+        sizes = [c.stop - c.start + sum(pair) for c, pair in zip(cropped, around, strict=True)]
+        edges = []
+        for axis, (size, (before, after)) in enumerate(zip(sizes, around, strict=True), start=1):
+            ends = (slice(0, before), slice(size - after, size))
+            edges += [(every,) * axis + (end,) for end in ends if end.start < end.stop]
+        inside = [
+            slice(before, n - after) for n, (before, after) in zip(sizes, around, strict=True)
+        ]
+        padded = (len(x), *sizes, x.shape[-1])
+        channel, *axes, row = (math.prod(padded[i + 1 :]) * x.itemsize for i in range(len(padded)))
+        reach = [size * d for size, d in zip(axes, window.dilation, strict=True)]
+        offset = 0
+        if self._flipped:
+            offset = sum(r * (k - 1) for r, k in zip(reach, window.kernel, strict=True))
+            reach = [-r for r in reach]
+        jumps = [size * step for size, step in zip(axes, window.stride, strict=True)]
+        return Layout(
+            padded, tuple(edges), (every, *inside), (every, *cropped),
+            (len(x), *window.kernel, *self._out, x.shape[-1]), (channel, *reach, *jumps, row), offset,
+        )  # fmt: skip
+
     def _at(self, first: int, last: int) -> list[Place]:
         if (first, last) not in self._known:
             found = [
@@ -173,25 +242,11 @@ class Columns:
         return self._known[first, last]
 
     def _place(self, place: tuple[int, ...], first: int, last: int) -> Place:
-        into, source, empty = [slice(None)], [slice(None)], []
+        into, source = [slice(None)], [slice(None)]
         for axis, (k, size, n) in enumerate(zip(place, self._spatial, self._out, strict=True)):
             offset = k * self._window.dilation[axis] - self._pads[axis][0]
             span = (first, last) if axis == 0 else (0, n)
             low, high, found = _axis(offset, self._window.stride[axis], size, *span)
-            rows = span[1] - span[0]
-            blanks = (slice(0, low), slice(high, rows))
-            empty += [(*into, blank) for blank in blanks if blank.start < blank.stop]
             into.append(slice(low, high))
             source.append(found)
-        return Place(tuple(into), tuple(source), tuple(empty))
-
-    def _filled(
-        self, x: Array, places: list[Place], shape: tuple[int, ...], scratch: Room
-    ) -> Array:
-        columns = scratch.array("columns", (self._channels, self._places, *shape), x.dtype)
-        for k, (into, source, empty) in enumerate(places):
-            part = columns[:, k]
-            part[into] = x[source]
-            for blank in empty:
-                part[blank] = 0
-        return columns
+        return Place(tuple(into), tuple(source))

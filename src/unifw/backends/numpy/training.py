@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from unifw.backend import Options
 from unifw.backends.numpy.calls import Backward, Call
+from unifw.backends.numpy.crew import Crew, Member
 from unifw.backends.numpy.layout import Room
 from unifw.backends.numpy.rules import rules
 from unifw.backends.schedule import learning, schedule
@@ -21,6 +23,10 @@ from unifw.spec.optimizers import Optimizer, PlainOps
 __all__ = ["NumpyOps", "Passes", "clip", "loss_and_gradients"]
 
 Array = npt.NDArray[Any]
+
+# How many numbers a member of a crew gives at least, of all layers' together: with less, waiting for one
+# another costs more than it gains.
+SHARE = 1 << 19
 
 
 class NumpyOps(PlainOps):
@@ -37,11 +43,19 @@ class NumpyOps(PlainOps):
         return above / below if above and below else 1.0
 
 
+class _Memory(NamedTuple):
+    """What one member of a crew works in: a room for each step, and one for all."""
+
+    rooms: list[Room]
+    scratch: Room
+
+
 class Passes:
     """The forward and backward pass of a whole net, over weights held elsewhere."""
 
     def __init__(self, graph: Graph, weights: Mapping[str, Array]) -> None:
         self._inputs = tuple(node.name for node in graph.inputs)
+        self._outputs = graph.outputs
         steps = schedule(graph)
         self._learns = learning(steps)
         self._trained = frozenset(name for name, part in graph.parts.items() if part.trainable)
@@ -50,38 +64,92 @@ class Passes:
                 step,
                 rules.find(step.placed.layer)(step.placed),
                 {part: weights[full] for part, full in step.placed.weights.items()},
-                Room(),
                 any(source in self._learns for source in step.sources),
             )
             for step in steps
         ]
-        self._scratch = Room()
+        self._size = sum(math.prod(step.placed.out_shape) for step in steps)
+        self._memories: list[_Memory] = []
+
+    def most(self, rows: int) -> int:
+        """Return by how many members so many rows are best done."""
+        return min(rows, rows * self._size // SHARE)
+
+    def evaluate(self, crew: Crew, xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return the outputs; nothing is held for longer than it is read."""
+
+        def some(member: Member) -> dict[str, Array]:
+            return self._forward(member, xs, {}, None)
+
+        return self._joined(crew.each(some))
 
     def forward(
-        self, xs: tuple[Array, ...], *, training: bool, masks: Mapping[str, Array]
-    ) -> tuple[dict[str, Array], list[Backward]]:
-        """Return the values that are still there, the outputs among them, and the backward passes.
+        self, crew: Crew, xs: tuple[Array, ...], masks: Mapping[str, Array]
+    ) -> tuple[tuple[Array, ...], list[list[Backward]]]:
+        """Return the outputs in training, and each member's backward passes.
 
-        In training the values lie in memory that the next pass uses again; in evaluation nothing is
-        held for longer than it is read.
+        Those work in memory that the next pass uses again.
         """
-        values = dict(zip(self._inputs, xs, strict=True))
-        backwards = []
-        for step, rule, weights, room, wanted in self._order:
+        backwards: list[list[Backward]] = [[] for _ in crew.members]
+
+        def some(member: Member) -> dict[str, Array]:
+            return self._forward(member, xs, masks, backwards[member.number])
+
+        return self._joined(crew.each(some)), backwards
+
+    def _joined(self, parts: list[dict[str, Array]]) -> tuple[Array, ...]:
+        """Return the outputs in memory of their own."""
+        if len(parts) == 1:
+            return tuple(parts[0][name].copy() for name in self._outputs)
+        return tuple(np.concatenate([part[name] for part in parts]) for name in self._outputs)
+
+    def _memory(self, member: Member) -> _Memory:
+        while len(self._memories) < member.count:
+            self._memories.append(_Memory([Room() for _ in self._order], Room()))
+        return self._memories[member.number]
+
+    def _forward(
+        self,
+        member: Member,
+        xs: tuple[Array, ...],
+        masks: Mapping[str, Array],
+        backwards: list[Backward] | None,
+    ) -> dict[str, Array]:
+        """Return the values that are still there once the net is through, the outputs among them."""
+        rows, (rooms, scratch) = member.rows(len(xs[0])), self._memory(member)
+        training = backwards is not None
+        values = {name: x[rows] for name, x in zip(self._inputs, xs, strict=True)}
+        for (step, rule, weights, wanted), room in zip(self._order, rooms, strict=True):
             inputs = tuple(values[source] for source in step.sources)
             mask = masks.get(step.placed.name)
-            own = room if training else Room()
-            call = Call(weights, inputs, training, own, self._scratch, mask, wanted)
+            call = Call(
+                weights, inputs, training, room if training else Room(), scratch,
+                None if mask is None else mask[rows], wanted, member,
+            )  # fmt: skip
             values[step.target], backward = rule(call)
-            if training:
+            if backwards is not None:
                 backwards.append(backward)
             del inputs, call, backward
             for name in step.spent:
                 del values[name]
-        return values, backwards
+        return values
 
-    def backward(self, into: dict[str, Array], backwards: list[Backward]) -> dict[str, Array]:
+    def backward(
+        self, crew: Crew, into: Mapping[str, Array], backwards: list[list[Backward]]
+    ) -> dict[str, Array]:
         """Turn gradients of the outputs, by node, into gradients of the weights, by full name."""
+
+        def some(member: Member) -> dict[str, Array]:
+            mine = {name: grad[member.rows(len(grad))] for name, grad in into.items()}
+            return self._backward(mine, backwards[member.number])
+
+        grads, *more = crew.each(some)
+        for others in more:
+            for name, grad in others.items():
+                grads[name] = grads[name] + grad
+        return grads
+
+    def _backward(self, into: dict[str, Array], backwards: list[Backward]) -> dict[str, Array]:
         grads: dict[str, Array] = {}
         for step, *_ in reversed(self._order):
             backward = backwards.pop()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from unifw.backends.numpy.calls import Backward, Call, Forward, rules
 from unifw.backends.numpy.convolution import conv, put_together
-from unifw.backends.numpy.layout import Room, batch_first, batch_last
+from unifw.backends.numpy.layout import batch_first, batch_last
 from unifw.backends.numpy.sliding import Columns
 from unifw.backends.separable import stages
 from unifw.spec import layers as L
@@ -63,11 +63,12 @@ def conv_transpose(placed: Placed) -> Forward:
 @rules(L.SeparableConv1D, L.SeparableConv2D)
 def separable_conv(placed: Placed) -> Forward:
     first, second = map(conv, stages(placed))
-    room = Room()  # what the first leaves must not lie where the second writes
 
     def forward(call: Call) -> tuple[Array, Backward]:
         weights = dict(call.weights)
         depthwise, weights["weight"] = weights.pop("depthwise"), weights.pop("pointwise")
+        # What the first leaves must not lie where the second writes.
+        room = call.room.within("depthwise")
         middle, back = first(call._replace(weights={"weight": depthwise}, room=room))
         y, behind = second(
             call._replace(weights=weights, inputs=(middle,), needs_input_gradient=True)
