@@ -77,13 +77,14 @@ def test_mindspore_after_paddle_gets_a_process_of_its_own() -> None:
 import os, sys
 import numpy as np, unifw as uf
 from unifw import demo
-before = os.environ.get("OMP_NUM_THREADS")
+names = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE")
+before = [os.environ.get(name) for name in names]
 paddle = uf.Model(demo.NETS["mlp"], "paddle", isolate=False)
 mindspore = uf.Model(demo.NETS["mlp"], "mindspore")
 x = demo.digits()[0][:50]
 assert np.allclose(paddle.predict(x), mindspore.predict(x), atol=1e-5)
 assert mindspore.session.is_remote and "mindspore" not in sys.modules
-assert uf.process.environment().get("OMP_NUM_THREADS") == before
+assert [uf.process.environment().get(name) for name in names] == before
 try:
     uf.Model(demo.NETS["mlp"], "mindspore", isolate=False)
 except uf.errors.Clash as err:

@@ -8,6 +8,7 @@ from contextlib import redirect_stderr
 from io import StringIO
 
 from unifw.backend import Backend, Options, Session
+from unifw.backends.mkl import kernels, unless_set
 from unifw.spec.graph import Graph
 
 __all__ = ["PaddleBackend"]
@@ -31,17 +32,16 @@ class PaddleBackend(Backend):
     def load(self) -> None:
         """Import Paddle, with a thread for each core unless ``OMP_NUM_THREADS`` says otherwise.
 
-        Left alone, it takes a single one (paddle 3.3), and warns of more on standard error.
+        Left alone, it takes a single one (paddle 3.3), and warns of more on standard error. Its MKL, of 2019,
+        is told of processors of another make.
         """
-        if THREADS in os.environ or self.module in sys.modules:
+        if self.module in sys.modules:
             super().load()
             return
-        os.environ[THREADS] = str(os.cpu_count() or 1)
-        try:
-            with redirect_stderr(StringIO()):
-                super().load()
-        finally:
-            del os.environ[THREADS]
+        wanted = {THREADS: str(os.cpu_count() or 1)} | kernels()
+        with unless_set(wanted), redirect_stderr(StringIO()):
+            super().load()
+            _multiply()
 
     def devices(self) -> tuple[str, ...]:
         import paddle
@@ -68,3 +68,11 @@ class PaddleBackend(Backend):
         from unifw.backends.paddle.session import PaddleSession
 
         return PaddleSession(graph, options)
+
+
+def _multiply() -> None:
+    """Take a product, as MKL reads its environment when it is first called (paddle 3.3)."""
+    import paddle
+
+    square = paddle.to_tensor([[1.0, 0.0], [0.0, 1.0]], place="cpu")
+    paddle.matmul(square, square)

@@ -26,17 +26,12 @@ class Kernel(PyLayer):
 
     @staticmethod
     def forward(ctx: Any, net: Any, x: Any, lengths: Any, sequences: Any, *weights: Any) -> Any:
-        given = [t for t in (x, lengths, *weights) if t is not None]
-        for own, weight in zip(net.parameters(), weights, strict=True):
-            own.set_value(weight)
+        net.train()
+        given = (x, lengths, *weights)
         x = x.detach()
         x.stop_gradient = False
         with paddle.enable_grad():
-            y, last = net(x, None, lengths)
-            if not sequences:
-                # Of the last layer: (directions, n, units), side by side.
-                last = last[0] if isinstance(last, tuple) else last
-                y = paddle.concat(list(last[-net.num_directions :]), 1)
+            y = _passed(net, x, lengths, sequences, *weights)
         ctx.kept = (net.parameters(), given, x, y)
         return y.detach()
 
@@ -45,9 +40,29 @@ class Kernel(PyLayer):
         owns, given, x, y = ctx.kept
         # The kernel fails where any gradient is left out (paddle 3.3); what takes none must get None.
         to_x, *to_weights = paddle.grad([y], [x, *owns], [dy])
-        found = [to_x, *([None] * (len(given) - 1 - len(owns))), *to_weights]
-        pairs = zip(given, found, strict=True)
-        return tuple([None if tensor.stop_gradient else grad for tensor, grad in pairs])
+        pairs = zip(given, (to_x, None, *to_weights), strict=True)
+        told = [(tensor, grad) for tensor, grad in pairs if tensor is not None]
+        return tuple([None if tensor.stop_gradient else grad for tensor, grad in told])
+
+
+def _evaluated(net: Any, *given: Any) -> Any:
+    """Return the same where no gradient is wanted, for which the kernel then keeps nothing."""
+    net.eval()
+    return _passed(net, *given)
+
+
+def _passed(net: Any, x: Any, lengths: Any, sequences: Any, *weights: Any) -> Any:
+    with paddle.no_grad():
+        for own, weight in zip(net.parameters(), weights, strict=True):
+            if weight is not None:
+                # In plain order, as what is transposed is copied ten times as slowly (paddle 3.3).
+                own.set_value(weight.contiguous())
+    y, last = net(x, None, lengths)
+    if sequences:
+        return y
+    # Of the last layer: (directions, n, units), side by side.
+    last = last[0] if isinstance(last, tuple) else last
+    return paddle.concat(list(last[-net.num_directions :]), 1)
 
 
 def by_kernel(placed: Placed, formula: Forward) -> Forward:
@@ -64,7 +79,8 @@ def by_kernel(placed: Placed, formula: Forward) -> Forward:
             return formula(call)
         x = call.x.flip([1]) if layer.reverse else call.x
         lengths = call.inputs[1].reshape([-1]).astype("int32") if len(call.inputs) > 1 else None
-        y = Kernel.apply(net, x, lengths, layer.return_sequences, *_packed(layer, call.weights))
+        run = Kernel.apply if paddle.is_grad_enabled() else _evaluated
+        y = run(net, x, lengths, layer.return_sequences, *_packed(layer, call.weights))
         return y.flip([1]) if layer.reverse and layer.return_sequences else y
 
     return forward
@@ -73,22 +89,27 @@ def by_kernel(placed: Placed, formula: Forward) -> Forward:
 def _net(placed: Placed) -> Any:
     layer = placed.layer
     kinds: dict[type, Any] = {L.SimpleRNN: nn.SimpleRNN, L.LSTM: nn.LSTM, L.GRU: nn.GRU}
-    more = {"activation": layer.activation} if isinstance(layer, L.SimpleRNN) else {}
+    more: dict[str, Any] = (
+        {"activation": layer.activation} if isinstance(layer, L.SimpleRNN) else {}
+    )
     direction = "bidirect" if layer.bidirectional else "forward"
+    # A bias that we have none for stays zero.
+    for place in ("bias_ih_attr", "bias_hh_attr"):
+        more[place] = paddle.ParamAttr(initializer=nn.initializer.Constant(0.0))
     size = placed.in_shape[1]
     return kinds[type(layer)](size, layer.units, layer.layers, direction, **more)
 
 
 def _packed(layer: Any, weights: Mapping[str, Any]) -> list[Any]:
-    """Return the weights as the kernel wants them: gates first, and two biases for each direction."""
+    """Return the weights as the kernel wants them: gates first, and two biases for each direction, if any."""
     found = []
     for readings in layer.stack:
         for suffix, _ in readings:
             found += [weights[name + suffix].T for name in ("weight", "recurrent_weight")]
-            zeros = paddle.zeros([layer.gates * layer.units], dtype=found[-1].dtype)
-            found.append(weights["bias" + suffix] if layer.bias else zeros)
+            found.append(weights.get("bias" + suffix))
             second = weights.get("recurrent_bias" + suffix)
             if second is not None:
-                zeros = paddle.concat([zeros[layer.units :], second])
-            found.append(zeros)
+                zeros = paddle.zeros([(layer.gates - 1) * layer.units], dtype=second.dtype)
+                second = paddle.concat([zeros, second])
+            found.append(second)
     return found

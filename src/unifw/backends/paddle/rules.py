@@ -15,6 +15,7 @@ import paddle.nn.functional as F
 
 from unifw.backends.eager import Call, Forward, activation, by_formula
 from unifw.backends.paddle import windows
+from unifw.backends.paddle.dense import dense
 from unifw.backends.paddle.functional import functional, put_around
 from unifw.backends.paddle.recurrent import by_kernel
 from unifw.backends.separable import separable
@@ -31,14 +32,7 @@ rules = Rules("backend 'paddle'")
 # ------------------------------------------------------------------------ matrices
 
 
-@rules(L.Dense)
-def dense(placed: Placed) -> Forward:
-    # Paddle's weight is (in, out), as ours. For rows, addmm takes half the time to get going that
-    # F.linear takes (3.3); but its backward ends the process where the bias wants no gradient.
-    layer = placed.layer
-    if layer.bias and layer.trainable and len(placed.in_shape) == 1:
-        return lambda call: paddle.addmm(call.weights["bias"], call.x, call.weights["weight"])
-    return lambda call: F.linear(call.x, call.weights["weight"], call.weights.get("bias"))
+rules(L.Dense)(dense)
 
 
 @rules(L.Embedding)

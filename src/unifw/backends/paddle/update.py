@@ -164,7 +164,8 @@ class Fused:
             self._native.set_lr(rate)
             self._rate = rate
         for weight, grad in zip(self._trained, grads, strict=True):
-            if weight.grad is not grad:
+            # The same numbers come as another object each time, and would be copied (paddle 3.3).
+            if weight.grad is None or weight.grad.data_ptr() != grad.data_ptr():
                 weight.grad = grad
         self._native.step()
         self._done = number
