@@ -6,11 +6,12 @@ depend on later steps is worked out for all steps at once. Arrays are ``(time * 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import megengine.functional as F
+import megengine.module as M
 import numpy as np
 from megengine import Tensor
 from megengine.autodiff import Function
@@ -21,6 +22,9 @@ from unifw.spec import layers as L
 from unifw.spec.graph import Placed
 
 __all__ = ["by_steps"]
+
+# With fewer rows than this, the framework's own LSTM step is the quicker one in evaluation.
+FEW = 4
 
 PARTS = ("weight", "recurrent_weight", "bias", "recurrent_bias")
 
@@ -59,10 +63,8 @@ class Cell:
 
     Parameters
     ----------
-    recurrent : Tensor of shape (units, gates * units)
-        Weights of the product with the state.
-    bias : Tensor of shape (units,), optional
-        What this product adds to the last gate.
+    held : mapping of str to Tensor
+        Its weights, by the names in ``PARTS``.
     order : sequence of int
         The positions, in the order in which they are read.
     counts : Counts, optional
@@ -73,12 +75,18 @@ class Cell:
     states = 1
 
     def __init__(
-        self, recurrent: Any, bias: Any, order: Sequence[int], counts: Counts | None
+        self, held: Mapping[str, Any], order: Sequence[int], counts: Counts | None
     ) -> None:
-        self.recurrent, self.bias, self.order, self.counts = recurrent, bias, order, counts
-        self.units = recurrent.shape[0]
+        self.held, self.order, self.counts = held, order, counts
+        self.recurrent = held["recurrent_weight"]
+        self.units = self.recurrent.shape[0]
         # By position, the state and what else the way back needs.
         self._left: dict[int, tuple[Any, ...]] = {}
+
+    def given(self, x: Any) -> Any:
+        """Return what inputs and bias add to the gates, at all positions."""
+        y = F.matmul(x, self.held["weight"])
+        return y + self.held["bias"] if "bias" in self.held else y
 
     def step(self, given: Any, state: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Return the new state, and what else the way back needs."""
@@ -202,15 +210,41 @@ class LSTM(Cell):
         return found, direct
 
 
+class OwnLSTM(LSTM):
+    """The framework's own step, of few rows and without a way back.
+
+    Parameters
+    ----------
+    own : M.LSTMCell
+        Which is lent the weights.
+    """
+
+    def __init__(self, own: Any, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        held, self._own = self.held, own
+        zeros = F.zeros(4 * self.units, device=self.recurrent.device)
+        # Tensors of its own, as a module gives what it holds its names.
+        own.weight_ih = F.transpose(held["weight"], (1, 0))
+        own.weight_hh = F.transpose(self.recurrent, (1, 0))
+        own.bias_ih, own.bias_hh = zeros + held.get("bias", 0.0), zeros
+
+    def given(self, x: Any) -> Any:
+        return x
+
+    def step(self, given: Any, state: tuple[Any, ...]) -> Any:
+        return self._own(given, state), ()
+
+
 class GRU(Cell):
     """``h = n + z * (h - n)``, the reset after the product."""
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         self._row: Any = None
-        if self.bias is not None:
-            zeros = F.zeros(2 * self.units, device=self.bias.device)
-            self._row = F.concat([zeros, self.bias], 0).reshape(1, -1)
+        bias = self.held.get("recurrent_bias")
+        if bias is not None:
+            zeros = F.zeros(2 * self.units, device=bias.device)
+            self._row = F.concat([zeros, bias], 0).reshape(1, -1)
         self._gradients: dict[int, Any] = {}
 
     def step(self, given: Any, state: tuple[Any, ...]) -> Any:
@@ -250,7 +284,7 @@ class Reading(Function):
     Parameters
     ----------
     make : callable
-        Makes the cell of its recurrent weights and their bias.
+        Makes the cell of its weights.
     names : tuple of str
         Which of ``PARTS`` are given, in their order.
     sequences : bool
@@ -260,7 +294,7 @@ class Reading(Function):
     """
 
     def __init__(
-        self, make: Callable[[Any, Any], Cell], names: tuple[str, ...],
+        self, make: Callable[[Mapping[str, Any]], Cell], names: tuple[str, ...],
         *, sequences: bool, training: bool, is_first: bool,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -268,17 +302,15 @@ class Reading(Function):
         self._training, self._is_first = training, is_first
 
     def forward(self, x: Any, *weights: Any) -> Any:
-        held = dict(zip(self._names, weights, strict=True))
-        given = F.matmul(x, held["weight"])
-        given = given + held["bias"] if "bias" in held else given
-        cell = self._make(held["recurrent_weight"], held.get("recurrent_bias"))
-        outs = cell.read(cell.parted(given), keep=self._training)
+        cell = self._make(dict(zip(self._names, weights, strict=True)))
+        outs = cell.read(cell.parted(cell.given(x)), keep=self._training)
         if self._training:
-            self._kept = x, held["weight"], cell
+            self._kept = x, cell
         return F.concat(outs, 0) if self._sequences else outs[cell.order[-1]]
 
     def backward(self, dy: Any) -> Any:
-        x, weight, cell = self._kept
+        x, cell = self._kept
+        del self._kept  # else it would outlive its use
         # Where outputs were joined, this is a slice of the whole's gradient, and such a slice times what is
         # stretched over it comes out wrong (megengine 1.13); times 1 it lies by itself.
         dy = dy * 1.0
@@ -290,12 +322,12 @@ class Reading(Function):
         }
         if "recurrent_bias" in self._names:
             grads["recurrent_bias"] = F.sum(beside[:, 2 * cell.units :], 0)
-        dx = (
-            F.zeros(1, device=x.device)
-            if self._is_first
-            else F.matmul(given, weight, transpose_b=True)
-        )
-        return dx, *(grads[name] for name in self._names)
+        return self._of_input(x, given, cell), *(grads[name] for name in self._names)
+
+    def _of_input(self, x: Any, given: Any, cell: Cell) -> Any:
+        if self._is_first:
+            return F.zeros(1, device=x.device)
+        return F.matmul(given, cell.held["weight"], transpose_b=True)
 
 
 def by_steps(placed: Placed, formula: Forward) -> Forward:
@@ -305,12 +337,16 @@ def by_steps(placed: Placed, formula: Forward) -> Forward:
     cell = kinds[type(layer)]
     if isinstance(layer, L.SimpleRNN) and layer.activation == "relu":
         cell = Rectified
+    few: Callable[..., Cell] = cell
+    if isinstance(layer, L.LSTM):
+        few = partial(OwnLSTM, M.LSTMCell(1, layer.units))
     steps = Tensor(np.arange(time, dtype=np.int32).reshape(-1, 1))
 
     def read(call: Call, x: Any, direction: Any, counts: Any, **wanted: bool) -> Any:
         names = tuple([name for name in PARTS if name + direction.suffix in call.weights])
         order = range(time)[:: -1 if direction.backwards else 1]
-        make = partial(cell, order=order, counts=counts)
+        kind = cell if call.training or call.x.shape[0] >= FEW else few
+        make = partial(kind, order=order, counts=counts)
         reading = Reading(make, names, training=call.training, **wanted)
         return reading(x, *(call.weights[name + direction.suffix] for name in names))
 
