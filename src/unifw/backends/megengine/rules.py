@@ -16,6 +16,7 @@ from megengine import Tensor
 
 from unifw.backends.eager import Call, Forward, Turns, activation, by_formula
 from unifw.backends.megengine.functional import FUNCTIONAL
+from unifw.backends.megengine.recurrent import by_steps
 from unifw.backends.megengine.windows import (
     Convolution,
     FirstMaximum,
@@ -395,6 +396,14 @@ rules(L.Sigmoid)(activation(lambda layer, x: F.sigmoid(x)))
 rules(L.Tanh)(activation(lambda layer, x: F.tanh(x)))
 rules(L.Softmax)(activation(lambda layer, x: FUNCTIONAL.softmax(x, layer.axis)))
 rules(L.LogSoftmax)(activation(lambda layer, x: F.logsoftmax(x, layer.axis)))
+
+
+# ------------------------------------------------------------------------ recurrence
+
+
+@rules(L.SimpleRNN, L.LSTM, L.GRU)
+def recurrent(placed: Placed) -> Forward:
+    return by_steps(placed, by_formula(lambda: FUNCTIONAL)(formulas.find(placed.layer))(placed))
 
 
 # ------------------------------------------------------------------------ all the rest
