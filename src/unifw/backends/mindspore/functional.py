@@ -12,9 +12,27 @@ import numpy as np
 import numpy.typing as npt
 from mindspore import Tensor, ops
 
-__all__ = ["FUNCTIONAL", "MindSporeFunctional", "put_around"]
+from unifw.backends.mindspore.gradients import Softmax
+
+__all__ = ["FUNCTIONAL", "MindSporeFunctional", "product", "put_around"]
 
 Array = npt.NDArray[Any]
+
+MATRICES, BATCHES = ops.MatMul(), ops.BatchMatMul()
+
+
+def product(x: Any, y: Any) -> Any:
+    """Return ``(..., m, k) @ (..., k, n)``; ``y`` has the axes of ``x`` before the last two, or rank 2.
+
+    Not ops.matmul: its gradient writes both operands anew, transposed, and a matrix is repeated for
+    each sample (mindspore 2.10).
+    """
+    if y.ndim > 2:
+        return BATCHES(x, y)
+    if x.ndim == 2:
+        return MATRICES(x, y)
+    rows = MATRICES(ops.reshape(x, (-1, x.shape[-1])), y)
+    return ops.reshape(rows, (-1, *x.shape[1:-1], y.shape[1]))
 
 
 def put_around(x: Any, pads: Any, value: float) -> Any:
@@ -46,6 +64,9 @@ def put_around(x: Any, pads: Any, value: float) -> Any:
 @mindspore.jit_class
 class MindSporeFunctional:
     """The operations; see ``Functional``, whose words they are."""
+
+    def __init__(self) -> None:
+        self.last_softmax = Softmax()
 
     def constant(self, array: Array) -> Any:
         return Tensor(np.asarray(array, dtype=np.float32))
@@ -80,10 +101,10 @@ class MindSporeFunctional:
         return ops.stop_gradient(x)
 
     def matmul(self, x: Any, y: Any) -> Any:
-        return ops.matmul(x, y)
+        return product(x, y)
 
     def softmax(self, x: Any, axis: int) -> Any:
-        return ops.softmax(x, axis)
+        return self.last_softmax(x) if axis == x.ndim - 1 else ops.softmax(x, axis)
 
     def sum(self, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
         return ops.sum(x, axes, keepdims)

@@ -17,7 +17,8 @@ from mindspore import ParameterTuple, Tensor, ops
 
 from unifw.backends.mindspore import recurrent, windows
 from unifw.backends.mindspore.cells import Parts, Rule
-from unifw.backends.mindspore.functional import FUNCTIONAL, put_around
+from unifw.backends.mindspore.functional import FUNCTIONAL, product, put_around
+from unifw.backends.mindspore.gradients import Gelu, Normalise
 from unifw.formulas.functional import Formula
 from unifw.formulas.table import formulas
 from unifw.rules import Rules
@@ -59,7 +60,7 @@ class Dense(Rule):
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         x = inputs[0] if self.is_plain else ops.reshape(inputs[0], (-1, self.width))
-        y = ops.matmul(x, self.read(self.weight))
+        y = product(x, self.read(self.weight))
         if self.has_bias:
             y = y + self.read(self.bias)
         return y if self.is_plain else ops.reshape(y, self.shape)
@@ -145,15 +146,21 @@ class BatchNorm(Rule):
 @rules(L.LayerNorm)
 class LayerNorm(Rule):
     def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        del training
         shape = placed.in_shape[-placed.layer.axes :]
         self.weight = parts.get("weight", Tensor(np.ones(shape, dtype=np.float32)))
         self.bias = parts.get("bias", Tensor(np.zeros(shape, dtype=np.float32)))
         axis = len(placed.in_shape) + 1 - placed.layer.axes
         self.norm = ops.LayerNorm(axis, axis, placed.layer.epsilon)
+        self.size, self.shape = math.prod(shape), (-1, *placed.in_shape)
+        self.rows = Normalise(self.size, placed.layer.epsilon)
+        self.in_training = training
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        return self.norm(inputs[0], self.weight, self.bias)[0]
+        if not self.in_training:
+            return self.norm(inputs[0], self.weight, self.bias)[0]
+        flat = ops.reshape(inputs[0], (-1, self.size))
+        weight, bias = ops.reshape(self.weight, (-1,)), ops.reshape(self.bias, (-1,))
+        return ops.reshape(self.rows(flat, weight, bias)[0], self.shape)
 
 
 class Masked(Rule):
@@ -292,10 +299,10 @@ class ELU(Rule):
 class GELU(Rule):
     def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
         del parts, training
-        self.approximate = "tanh" if placed.layer.approximate == "tanh" else "none"
+        self.by_tanh, self.exact = placed.layer.approximate == "tanh", Gelu()
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        return ops.gelu(inputs[0], self.approximate)
+        return ops.gelu(inputs[0], "tanh") if self.by_tanh else self.exact(inputs[0])[0]
 
 
 @rules(L.Softmax)
