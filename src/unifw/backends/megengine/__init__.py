@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from unifw.backend import Backend, Options, Session
+from unifw.backends.mkl import kernels, unless_set
 from unifw.spec.graph import Graph
 
 __all__ = ["MegEngineBackend"]
@@ -22,6 +25,15 @@ class MegEngineBackend(Backend):
     pins = (
         "megengine==1.13.0", "numpy==1.26.4", "setuptools<81", "opencv-python<4.12", "ml-dtypes<0.6",
     )  # fmt: skip
+
+    def load(self) -> None:
+        """Import MegEngine; its MKL is told of processors of another make."""
+        if self.module in sys.modules:
+            super().load()
+            return
+        with unless_set(kernels()):
+            super().load()
+            _multiply()
 
     def devices(self) -> tuple[str, ...]:
         from megengine.device import get_device_count
@@ -43,3 +55,12 @@ class MegEngineBackend(Backend):
         from unifw.backends.megengine.session import MegEngineSession
 
         return MegEngineSession(graph, options)
+
+
+def _multiply() -> None:
+    """Take a product, as MKL reads its environment when it is first called (megengine 1.13)."""
+    import megengine
+    import megengine.functional as F
+
+    square = megengine.Tensor([[1.0, 0.0], [0.0, 1.0]], device="cpux")
+    F.matmul(square, square).numpy()  # else it may be worked out later
