@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,8 +34,8 @@ __all__ = ["MegEngineSession", "Net"]
 FEW = 4
 
 # MegEngine works behind the program's back, and what waits to be worked out holds memory: without bound it
-# takes a further 30 MiB for each step of an LSTM (megengine 1.13). So many steps are let wait.
-AHEAD = 1
+# takes a further 30 MiB for each step of an LSTM (megengine 1.13). Each so many steps, it is waited for.
+AHEAD = 4
 
 Array = npt.NDArray[Any]
 
@@ -120,7 +119,7 @@ class MegEngineSession(Session):
         self._extras = Extras(options.optimizer, self._trained, F.zeros_like)
         self._group_places = options.optimizer.places(self._names)
         self._gradients = GradManager()
-        self._ahead: deque[Any] = deque()
+        self._ahead = 0
         if self._trained:
             self._gradients.attach(self._trained)
 
@@ -160,9 +159,10 @@ class MegEngineSession(Session):
                 running[...] = value
         if len(parts) > 1:
             loss = F.concat([value.reshape(1) for value in (loss, *parts)])
-        self._ahead.append(loss)
-        if len(self._ahead) > AHEAD:
-            self._ahead.popleft().numpy()
+        self._ahead += 1
+        if self._ahead == AHEAD:
+            loss.numpy()
+            self._ahead = 0
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> bool:
