@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from io import StringIO
 
 from unifw.backend import Backend, Options, Session
@@ -39,7 +39,9 @@ class PaddleBackend(Backend):
             super().load()
             return
         wanted = {THREADS: str(os.cpu_count() or 1)} | kernels()
-        with unless_set(wanted), redirect_stderr(StringIO()):
+        # What it says of threads that the user has set is for the user.
+        is_ours = THREADS not in os.environ
+        with unless_set(wanted), redirect_stderr(StringIO()) if is_ours else nullcontext():
             super().load()
             _multiply()
 
