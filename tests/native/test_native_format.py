@@ -26,7 +26,8 @@ from unifw.testing.files import judge_format
 EVERY = {"paddle": True, "megengine": True, "mindspore": False}
 TRICKY = (
     "gru-lengths", "lstm-lengths-stacked", "attention-mask", "conv-transpose2d-options", "power-fraction",
-    "maximum-stretched", "layer-norm-axes", "batch-norm-plain",
+    "maximum-stretched", "layer-norm-axes", "batch-norm-plain", "conv1d-dilated", "conv2d-pairs",
+    "conv2d-depthwise", "conv2d-strided-dilated", "conv2d-padded-beyond-reach",
 )  # fmt: skip
 NATIVE = {made.backend: made for made in formats().values() if isinstance(made, Native)}
 

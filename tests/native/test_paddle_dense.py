@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 import unifw as uf
 from unifw import layers as L
 from unifw import registry
-from unifw.data import Data
-from unifw.spec.graph import Graph
 from unifw.testing.cases import LAYERS, ROWS
-from unifw.testing.compare import (
-    FORWARD,
-    GRADIENT,
-    MSE,
-    REFERENCE,
-    apart,
-    gradients,
-    judged,
-    opened,
-)
+from unifw.testing.compare import judge_gradients
 
 FIRST = uf.Sequential([L.Dense(4), L.ReLU(), L.Dense(2)], input_shape=(3, 5))
 CASES = {
@@ -47,17 +34,6 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("name", CASES)
 def test_gradients(name: str, used: list[int]) -> None:
     graph, inputs = CASES[name]
-    _compare(graph, inputs)
+    judge_gradients("paddle", graph, inputs)
     biased = [p for p in graph if isinstance(p.layer, L.Dense) and p.layer.bias]
     assert len(used) == len(biased)
-
-
-def _compare(graph: Graph, inputs: Any) -> None:
-    target = np.random.RandomState(1).standard_normal((ROWS, *graph.out_shapes[0]))
-    batch = Data(inputs, (target.astype(np.float32),))
-    with opened("paddle", graph, MSE) as session:
-        loss, found = gradients(session, batch)
-    with opened(REFERENCE[0], graph, MSE, dtype=REFERENCE[1]) as reference:
-        wanted_loss, wanted = gradients(reference, batch.cast(REFERENCE[1]))
-    assert apart(loss, wanted_loss) <= FORWARD
-    judged(found, wanted, GRADIENT)

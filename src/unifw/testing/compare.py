@@ -16,6 +16,7 @@ from unifw.data import Data
 from unifw.isolate import devices
 from unifw.isolate.place import open_session, place
 from unifw.model import Model
+from unifw.randomness import random_masks
 from unifw.spec import losses as kinds
 from unifw.spec.graph import Graph, Sequential
 from unifw.spec.initializers import random_state
@@ -36,6 +37,7 @@ __all__ = [
     "devices_of",
     "digits",
     "gradients",
+    "judge_gradients",
     "judged",
     "model",
     "opened",
@@ -170,6 +172,28 @@ def gradients(
         else after[name]
         for name in before
     }
+
+
+def judge_gradients(backend: str, graph: Graph, inputs: tuple[Array, ...]) -> None:
+    """Compare one batch's loss and gradients to those of the reference; its targets are noise.
+
+    Raises
+    ------
+    AssertionError
+        If they are too far apart.
+    """
+    rows = len(inputs[0])
+    target = np.random.RandomState(1).standard_normal((rows, *graph.out_shapes[0]))
+    batch, masks = Data(inputs, (target.astype(np.float32),)), random_masks(graph, 0, 1, rows)
+    with opened(backend, graph, MSE) as session:
+        loss, found = gradients(session, batch, masks)
+    with opened(REFERENCE[0], graph, MSE, dtype=REFERENCE[1]) as reference:
+        wanted_loss, wanted = gradients(reference, batch.cast(REFERENCE[1]), masks)
+    distance = apart(loss, wanted_loss)
+    if distance > FORWARD:
+        message = f"the loss is {distance:.3g} away, beyond {FORWARD:g}"
+        raise AssertionError(message)
+    judged(found, wanted, GRADIENT)
 
 
 @cache

@@ -78,7 +78,7 @@ class Embedding(Rule):
 
 # ------------------------------------------------------------------------ windows
 
-rules(L.Conv1D, L.Conv2D)(windows.Conv)
+rules(L.Conv1D, L.Conv2D)(windows.conv)
 rules(L.SeparableConv1D, L.SeparableConv2D)(windows.SeparableConv)
 rules(L.MaxPool1D, L.MaxPool2D)(windows.MaxPool)
 rules(L.AvgPool1D, L.AvgPool2D)(windows.AvgPool)
@@ -111,36 +111,50 @@ class GlobalMaxPool(Rule):
 # ------------------------------------------------------------------------ normalisation
 
 
-@rules(L.BatchNorm)
 class BatchNorm(Rule):
+    """The framework's own, which keeps the running statistics as unifw does: the unbiased variance."""
+
     def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        channels = placed.in_shape[0]
+        layer, channels = placed.layer, placed.in_shape[0]
         self.mean, self.var = parts["running_mean"], parts["running_var"]
         self.weight = parts.get("weight", Tensor(np.ones(channels, dtype=np.float32)))
         self.bias = parts.get("bias", Tensor(np.zeros(channels, dtype=np.float32)))
-        self.flat = (-1, channels, math.prod(placed.in_shape[1:]))
-        self.channels = (1, channels, 1)
+        self.is_image = len(placed.in_shape) == 3
+        self.image = (-1, channels, math.prod(placed.in_shape[1:]), 1)
         self.shape = (-1, *placed.in_shape)
-        self.epsilon, self.momentum = placed.layer.epsilon, placed.layer.momentum
-        self.in_training = training and placed.layer.trainable
+        self.in_training = training and layer.trainable
+        self.norm = ops.BatchNorm(self.in_training, layer.epsilon, layer.momentum)
+        self.keep = 1 - layer.momentum
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
-        x = ops.reshape(inputs[0], self.flat)
-        if self.in_training:
-            mean = ops.mean(x, (0, 2), True)
-            centred = x - mean
-            var = ops.mean(centred * centred, (0, 2), True)
-            count = x.shape[0] * x.shape[2]
-            unbiased = ops.stop_gradient(ops.reshape(var, (-1,))) * (count / max(count - 1, 1))
-            new_mean = ops.stop_gradient(ops.reshape(mean, (-1,)))
-            ops.assign(self.mean, self.mean + (new_mean - self.mean) * self.momentum)
-            ops.assign(self.var, self.var + (unbiased - self.var) * self.momentum)
+        x = inputs[0] if self.is_image else ops.reshape(inputs[0], self.image)
+        y = self.norm(x, self.weight, self.bias, self.mean, self.var)[0]
+        return y if self.is_image else ops.reshape(y, self.shape)
+
+
+class LoneBatchNorm(BatchNorm):
+    """That of one value for each channel and sample, which may be the only one.
+
+    The unbiased variance of one value is NaN in mindspore 2.10, and 0 in unifw.
+    """
+
+    def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
+        x = ops.reshape(inputs[0], self.image)
+        if not self.in_training or x.shape[0] > 1:
+            y = self.norm(x, self.weight, self.bias, self.mean, self.var)[0]
         else:
-            centred = x - ops.reshape(self.mean, self.channels)
-            var = ops.reshape(self.var, self.channels)
-        scale = ops.reshape(self.weight, self.channels) / ops.sqrt(var + self.epsilon)
-        y = centred * scale + ops.reshape(self.bias, self.channels)
+            kept = self.var * self.keep
+            x = ops.depend(x, kept)
+            y = self.norm(x, self.weight, self.bias, self.mean, self.var)[0]
+            ops.assign(self.var, ops.depend(kept, y))
         return ops.reshape(y, self.shape)
+
+
+@rules(L.BatchNorm)
+def batch_norm(placed: Placed, parts: Parts, *, training: bool) -> Rule:
+    """Make the cell for that many places."""
+    kind = BatchNorm if math.prod(placed.in_shape[1:]) > 1 else LoneBatchNorm
+    return kind(placed, parts, training=training)
 
 
 @rules(L.LayerNorm)

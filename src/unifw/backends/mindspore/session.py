@@ -13,80 +13,22 @@ from mindspore import Parameter, Tensor, nn
 from unifw.backend import Epoch, Options, Plan, Report, Session
 from unifw.backends.mindspore.holding import constraints, penalties
 from unifw.backends.mindspore.mixed import MixedStep, Scaled, loss_scale, mixed
+from unifw.backends.mindspore.net import Body, Net
 from unifw.backends.mindspore.noise import drawing
-from unifw.backends.mindspore.rules import Masked, rules
+from unifw.backends.mindspore.rules import rules
 from unifw.backends.mindspore.saving import save
 from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
-from unifw.backends.schedule import schedule
 from unifw.data import Data
-from unifw.rules import Rules
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph
 from unifw.weights import LOSS_SCALE, Arrays
 
-__all__ = ["MindSporeSession", "Net"]
+__all__ = ["MindSporeSession"]
 
 Array = npt.NDArray[Any]
 
 # How many times its size a short batch is filled up to at most.
 FILL = 8
-
-
-class Body(nn.Cell):
-    """The net in one mode: ``(xs, masks) -> outputs``, all of them tuples."""
-
-    def __init__(
-        self, graph: Graph, parameters: Mapping[str, Any], rules: Rules, *, training: bool
-    ) -> None:
-        super().__init__(auto_prefix=False)
-        places = {node.name: place for place, node in enumerate(graph.inputs)}
-        cells = []
-        masked = 0
-        steps = schedule(graph)
-        for placed, _, target, _ in steps:
-            parts = {part: parameters[full] for part, full in placed.weights.items()}
-            cell = rules.find(placed.layer)(placed, parts, training=training)
-            if isinstance(cell, Masked):
-                cell.number, masked = masked, masked + 1
-            cells.append(cell)
-            places[target] = len(places)
-        self.steps = nn.CellList(cells, auto_prefix=False)
-        self.sources = tuple(tuple(places[source] for source in step.sources) for step in steps)
-        self.ends = tuple(places[name] for name in graph.outputs)
-        self.count = len(cells)
-
-    def construct(self, xs: Any, masks: Any) -> Any:
-        values = xs
-        for i in range(self.count):
-            inputs = ()
-            for source in self.sources[i]:
-                inputs += (values[source],)  # type: ignore[assignment]  # it grows
-            values += (self.steps[i](inputs, masks),)
-        outs = ()
-        for end in self.ends:
-            outs += (values[end],)  # type: ignore[assignment]
-        return outs
-
-
-class Net(nn.Cell):
-    """The net as MindSpore knows it; called, it evaluates.
-
-    Parameters
-    ----------
-    graph : Graph
-        The description.
-    parameters : mapping of str to Parameter
-        The live weights by full name.
-    """
-
-    def __init__(self, graph: Graph, parameters: Mapping[str, Any]) -> None:
-        super().__init__(auto_prefix=False)
-        self.body = Body(graph, parameters, rules, training=False)
-        self.is_single = len(graph.outputs) == 1
-
-    def construct(self, *xs: Any) -> Any:
-        outs = self.body(xs, ())
-        return outs[0] if self.is_single else outs
 
 
 class Called(nn.Cell):
@@ -103,6 +45,14 @@ class Called(nn.Cell):
 
     def construct(self, *arrays: Any) -> Any:
         return self.held[0](*arrays)
+
+
+def _set_device(device: str) -> None:
+    target, _, number = device.partition(":")
+    # Once anything has run, set_device refuses even the device that is in use (mindspore 2.10).
+    if target != "cpu" or mindspore.get_context("device_target") != "CPU":
+        kind = {"cpu": "CPU", "gpu": "GPU"}.get(target, "Ascend")
+        mindspore.set_device(kind, int(number or 0))
 
 
 class Begun(NamedTuple):
@@ -139,8 +89,7 @@ class MindSporeSession(Session):
         # Both settings belong to the whole process. Without the graph mode, every operation is
         # dispatched by itself, 15 to 100 times slower on CPU (mindspore 2.10).
         mindspore.set_context(mode=mindspore.GRAPH_MODE)
-        target, _, number = options.device.partition(":")
-        mindspore.set_device({"cpu": "CPU", "gpu": "GPU"}.get(target, "Ascend"), int(number or 0))
+        _set_device(options.device)
         self._parameters = {
             name: Parameter(
                 Tensor(np.zeros(part.shape, dtype=np.float32)),
@@ -149,7 +98,7 @@ class MindSporeSession(Session):
             )
             for name, part in graph.parts.items()
         }
-        self._net = Net(graph, self._parameters)
+        self._net = Net(graph, self._parameters, rules)
         self._net.set_train(mode=False)
         self._evaluate = Called(self._net)
         self._trained = [self._parameters[n] for n, part in graph.parts.items() if part.trainable]
@@ -248,7 +197,7 @@ class MindSporeSession(Session):
             self._parameters[name].set_data(self.tensor(value))
 
     def save_native(self, path: str) -> None:
-        save(self._net, self.graph, path)
+        save(self.graph, self._parameters, path)
 
     def _named_slots(self) -> dict[str, Parameter]:
         trained = (name for name, part in self.graph.parts.items() if part.trainable)
