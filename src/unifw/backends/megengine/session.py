@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,8 +35,9 @@ __all__ = ["MegEngineSession", "Net"]
 FEW = 4
 
 # MegEngine works behind the program's back, and what waits to be worked out holds memory: without bound it
-# takes a further 30 MiB for each step of an LSTM (megengine 1.13). Each so many steps, it is waited for.
-AHEAD = 4
+# takes a further 30 MiB for each step of an LSTM (megengine 1.13). So it is waited for at the latest after so
+# many steps, and as soon as the values in the nets of those waiting are more than so many numbers.
+STEPS_AHEAD, VALUES_AHEAD = 4, 1 << 22
 
 Array = npt.NDArray[Any]
 
@@ -119,7 +121,8 @@ class MegEngineSession(Session):
         self._extras = Extras(options.optimizer, self._trained, F.zeros_like)
         self._group_places = options.optimizer.places(self._names)
         self._gradients = GradManager()
-        self._ahead = 0
+        self._values = sum(math.prod(placed.out_shape) for placed in graph)
+        self._steps_ahead = self._values_ahead = 0
         if self._trained:
             self._gradients.attach(self._trained)
 
@@ -159,10 +162,11 @@ class MegEngineSession(Session):
                 running[...] = value
         if len(parts) > 1:
             loss = F.concat([value.reshape(1) for value in (loss, *parts)])
-        self._ahead += 1
-        if self._ahead == AHEAD:
+        self._steps_ahead += 1
+        self._values_ahead += len(batch.xs[0]) * self._values
+        if self._steps_ahead == STEPS_AHEAD or self._values_ahead > VALUES_AHEAD:
             loss.numpy()
-            self._ahead = 0
+            self._steps_ahead = self._values_ahead = 0
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> bool:
