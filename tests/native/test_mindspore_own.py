@@ -17,13 +17,16 @@ from unifw.testing.compare import judge_gradients, opened
 CONVOLUTIONS = (L.Conv1D, L.Conv2D, L.SeparableConv1D, L.SeparableConv2D)
 CASES = {case.name: case for case in LAYERS if isinstance(case.layer, CONVOLUTIONS)}
 
-USED_BEFORE = """
+MODEL = """
 import mindspore, numpy
-mindspore.ops.relu(mindspore.Tensor(numpy.ones(3, numpy.float32))).asnumpy()
 import unifw as uf
+x = numpy.array([[-1, 1]], numpy.float32)
+{before}
 model = uf.Model(uf.Sequential([uf.layers.ReLU()], input_shape=(2,)), "mindspore", isolate=False)
-print(model.predict(numpy.array([[-1, 1]], numpy.float32)))
+print(model.predict(x))
+{after}
 """
+USED, SET = "mindspore.ops.relu(mindspore.Tensor(x)).asnumpy()", "mindspore.set_device('CPU')"
 
 
 @pytest.fixture
@@ -56,8 +59,9 @@ def test_running_statistics_of_few_values(rows: int, shape: tuple[int, ...]) -> 
     judge_gradients("mindspore", net, (x,))
 
 
-def test_a_session_after_other_work_in_the_process() -> None:
-    command = [sys.executable, "-c", USED_BEFORE]
+@pytest.mark.parametrize(("before", "after"), [(USED, ""), (SET, USED), ("", SET)])
+def test_other_work_in_the_process(before: str, after: str) -> None:
+    command = [sys.executable, "-c", MODEL.format(before=before, after=after)]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     assert "[[0. 1.]]" in done.stdout

@@ -124,7 +124,6 @@ class BatchNorm(Rule):
         self.shape = (-1, *placed.in_shape)
         self.in_training = training and layer.trainable
         self.norm = ops.BatchNorm(self.in_training, layer.epsilon, layer.momentum)
-        self.keep = 1 - layer.momentum
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         x = inputs[0] if self.is_image else ops.reshape(inputs[0], self.image)
@@ -137,6 +136,10 @@ class LoneBatchNorm(BatchNorm):
 
     The unbiased variance of one value is NaN in mindspore 2.10, and 0 in unifw.
     """
+
+    def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
+        super().build(placed, parts, training=training)
+        self.keep = 1 - placed.layer.momentum
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
         x = ops.reshape(inputs[0], self.image)

@@ -19,6 +19,7 @@ from unifw.backends.mindspore.rules import rules
 from unifw.backends.mindspore.saving import save
 from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
 from unifw.data import Data
+from unifw.errors import DeviceUnavailable
 from unifw.spec import layers as L
 from unifw.spec.graph import Graph
 from unifw.weights import LOSS_SCALE, Arrays
@@ -48,11 +49,26 @@ class Called(nn.Cell):
 
 
 def _set_device(device: str) -> None:
+    """Have this process use a device; MindSpore knows but one.
+
+    Raises
+    ------
+    DeviceUnavailable
+        If it uses another one already.
+    """
     target, _, number = device.partition(":")
-    # Once anything has run, set_device refuses even the device that is in use (mindspore 2.10).
-    if target != "cpu" or mindspore.get_context("device_target") != "CPU":
-        kind = {"cpu": "CPU", "gpu": "GPU"}.get(target, "Ascend")
-        mindspore.set_device(kind, int(number or 0))
+    wanted = ({"cpu": "CPU", "gpu": "GPU"}.get(target, "Ascend"), int(number or 0))
+    used = mindspore.get_context("device_target"), mindspore.get_context("device_id")
+    try:
+        mindspore.set_device(*wanted)
+    except RuntimeError as err:
+        # Once anything has run, it refuses even the device that is in use (mindspore 2.10).
+        if used != wanted:
+            message = (
+                f"MindSpore uses one device a process, and here it is {used[0]} {used[1]}, not {device!r}: "
+                "open the model first, or with isolate=True"
+            )
+            raise DeviceUnavailable(message) from err
 
 
 class Begun(NamedTuple):

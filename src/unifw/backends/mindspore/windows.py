@@ -1,6 +1,7 @@
 """Convolution and pooling in MindSpore.
 
-Series become images of height 1, and all padding is put on beforehand, so that one way serves all.
+Series become images of height 1. Padding is put on beforehand, but for the framework's own convolution, which
+takes any.
 """
 
 from __future__ import annotations

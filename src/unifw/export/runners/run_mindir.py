@@ -21,7 +21,13 @@ class Runtime:
         self.inputs = [(put["name"], tuple(put["shape"]), put["dtype"]) for put in card["inputs"]]
         self.outputs = [put["name"] for put in card["outputs"]]
         mindspore.set_context(mode=mindspore.GRAPH_MODE)
-        mindspore.set_device("CPU")
+        used = mindspore.get_context("device_target")
+        try:
+            mindspore.set_device("CPU")
+        except RuntimeError:
+            # Once anything has run, it refuses even the device that is in use (mindspore 2.10).
+            if used != "CPU":
+                raise
         self._net = nn.GraphCell(mindspore.load(path))
 
     def predict(self, arrays: dict[str, Any]) -> list[Any]:
