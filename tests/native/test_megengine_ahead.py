@@ -1,0 +1,47 @@
+"""MegEngine is waited for, and large batches are evaluated in parts: the same numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import unifw as uf
+from unifw import layers as L
+from unifw import registry
+from unifw.testing.compare import judge_gradients, opened
+
+NET = uf.Sequential(
+    [L.Conv2D(3, 3, bias=False), L.BatchNorm(), L.ReLU(), L.Flatten(), L.Dense(2)],
+    input_shape=(2, 6, 5),
+)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have values of few numbers count as many."""
+    registry.backend("megengine").load()
+    from unifw.backends.megengine import session
+
+    monkeypatch.setattr(session, "VALUES_AHEAD", 400)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 13])
+def test_evaluation_in_parts(rows: int, small: None) -> None:
+    del small
+    x = np.random.RandomState(0).standard_normal((rows, 2, 6, 5)).astype(np.float32)
+    with opened("megengine", NET) as session:
+        calls: list[int] = []
+        native = session.native
+        given = native.evaluated
+        native.evaluated = lambda xs: calls.append(xs[0].shape[0]) or given(xs)
+        (found,) = session.forward((x,))
+    with opened("numpy", NET) as session:
+        (wanted,) = session.forward((x,))
+    assert calls == {1: [1], 5: [4, 1], 13: [4, 4, 4, 1]}[rows]
+    assert np.allclose(found, wanted, atol=1e-5)
+
+
+def test_a_step_that_is_waited_for(small: None) -> None:
+    del small
+    x = np.random.RandomState(0).standard_normal((13, 2, 6, 5)).astype(np.float32)
+    judge_gradients("megengine", NET, (x,))
