@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -482,6 +483,15 @@ def test_a_worker_of_another_version(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------ Ctrl-C, and a parent that dies
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as at a terminal: for what is started in the background, shells have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_after_the_step_and_the_model_goes_on(
     faulty: str, data: Any, monkeypatch: Any
 ) -> None:
@@ -498,6 +508,7 @@ def test_ctrl_c_stops_after_the_step_and_the_model_goes_on(
     assert np.isfinite(model.fit(*data, epochs=1, batch_size=4, verbose=0)["loss"]).all()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_a_worker_that_hangs(faulty: str, data: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("FAULT", "hang")
     monkeypatch.setattr(child_module, "STOPPING", 0.3)
@@ -527,8 +538,9 @@ except KeyboardInterrupt:
 
 
 @pytest.fixture
-def parent(faulty: str, tmp_path: Path, monkeypatch: Any) -> Any:
+def parent(faulty: str, tmp_path: Path, monkeypatch: Any, interruptible: None) -> Any:
     """A process of its own, in the middle of an isolated fit, and the number of its worker."""
+    del interruptible
     monkeypatch.setenv("FAULT", "slow")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     process = subprocess.Popen(
