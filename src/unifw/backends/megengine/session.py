@@ -37,7 +37,7 @@ FEW = 4
 # MegEngine works behind the program's back, and what waits to be worked out holds memory: without bound it
 # takes a further 30 MiB for each step of an LSTM (megengine 1.13). So it is waited for at the latest after so
 # many steps, and as soon as the values in the nets of those waiting are more than so many numbers.
-STEPS_AHEAD, VALUES_AHEAD = 4, 1 << 22
+STEPS_AHEAD, VALUES_AHEAD = 2, 1 << 22
 
 Array = npt.NDArray[Any]
 
