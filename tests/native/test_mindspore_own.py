@@ -11,6 +11,8 @@ import pytest
 import unifw as uf
 from unifw import layers as L
 from unifw import registry
+from unifw.backend import Options
+from unifw.errors import DeviceUnavailable
 from unifw.testing.cases import LAYERS
 from unifw.testing.compare import judge_gradients, opened
 
@@ -57,6 +59,18 @@ def test_running_statistics_of_few_values(rows: int, shape: tuple[int, ...]) -> 
     net = uf.Sequential([L.BatchNorm(0.25), L.Flatten(), L.Dense(1)], input_shape=shape)
     x = np.random.RandomState(0).standard_normal((rows, *shape)).astype(np.float32)
     judge_gradients("mindspore", net, (x,))
+
+
+def test_another_device_than_the_one_in_use() -> None:
+    net = uf.Sequential([L.ReLU()], input_shape=(2,))
+    x = np.array([[-1, 1]], np.float32)
+    plugin = registry.backend("mindspore")
+    with opened("mindspore", net) as session:
+        assert session.forward((x,))[0].tolist() == [[0, 1]]
+        with pytest.raises(DeviceUnavailable, match="one device a process"):
+            plugin.session(net, Options((), uf.optimizers.SGD(1.0), device="gpu:0"))
+        with opened("mindspore", net) as later:
+            assert later.forward((x,))[0].tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize(("before", "after"), [(USED, ""), (SET, USED), ("", SET)])

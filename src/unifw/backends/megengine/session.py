@@ -137,16 +137,15 @@ class MegEngineSession(Session):
         return Tensor(np.ascontiguousarray(array, dtype=kind), device=self._device)
 
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        # In parts that are waited for, for the same reason; rows do not depend on each other here.
-        rows = len(xs[0])
-        parts = -(-rows * self._values // VALUES_AHEAD)
-        size = max(-(-rows // max(parts, 1)), FEW)
+        # In parts, each of which is waited for, so that no more than VALUES_AHEAD of values are held; rows do
+        # not depend on each other in evaluation.
+        size = max(VALUES_AHEAD // max(self._values, 1), FEW)
         found = [
             tuple(
                 out.numpy()
                 for out in self._net.evaluated([self.tensor(x[first : first + size]) for x in xs])
             )
-            for first in range(0, max(rows, 1), size)
+            for first in range(0, max(len(xs[0]), 1), size)
         ]
         return found[0] if len(found) == 1 else tuple(map(np.concatenate, zip(*found, strict=True)))
 

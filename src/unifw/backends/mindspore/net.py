@@ -33,7 +33,7 @@ class Run(nn.Cell):
 class Body(nn.Cell):
     """The net in one mode: ``(xs, masks) -> outputs``, all of them tuples.
 
-    In runs, as a compiler that keeps all values in one growing tuple takes twice as long (mindspore 2.10).
+    In runs: one growing tuple of all values takes the compiler twice as long (mindspore 2.10).
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Body(nn.Cell):
         super().__init__(auto_prefix=False)
         runs: list[list[nn.Cell]] = []
         sources: list[tuple[str, ...]] = []
-        ends: dict[str, int] = {}
+        run_of: dict[str, int] = {}
         masked = 0
         steps = schedule(graph)
         readers = Counter(chain(graph.outputs, *(step.sources for step in steps)))
@@ -51,16 +51,16 @@ class Body(nn.Cell):
             cell = rules.find(placed.layer)(placed, parts, training=training)
             if isinstance(cell, Masked):
                 cell.number, masked = masked, masked + 1
-            if len(read) == 1 and readers[read[0]] == 1 and read[0] in ends:
-                run = ends.pop(read[0])
+            if len(read) == 1 and readers[read[0]] == 1 and read[0] in run_of:
+                run = run_of.pop(read[0])
             else:
                 run = len(runs)
                 runs.append([])
                 sources.append(read)
             runs[run].append(cell)
-            ends[target] = run
+            run_of[target] = run
         places = {node.name: place for place, node in enumerate(graph.inputs)}
-        places |= {target: len(places) + run for target, run in ends.items()}
+        places |= {target: len(places) + run for target, run in run_of.items()}
         self.runs = nn.CellList([Run(cells) for cells in runs], auto_prefix=False)
         self.sources = tuple(tuple(map(places.__getitem__, read)) for read in sources)
         self.ends = tuple(places[name] for name in graph.outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import mindspore
@@ -64,6 +65,8 @@ def _set_device(device: str) -> None:
     except RuntimeError as err:
         # Once anything has run, it refuses even the device that is in use (mindspore 2.10).
         if used != wanted:
+            with suppress(RuntimeError):  # what it refuses, it has half set
+                mindspore.set_device(*used)
             message = (
                 f"MindSpore uses one device a process, and here it is {used[0]} {used[1]}, not {device!r}: "
                 "open the model first, or with isolate=True"

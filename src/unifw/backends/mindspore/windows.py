@@ -58,9 +58,8 @@ def own_is_quicker() -> bool:
 class Windowed(Rule):
     """Base of the rules with a sliding window."""
 
-    def place(self, placed: Placed, parts: Parts) -> None:
+    def place(self, placed: Placed) -> None:
         """Keep the shapes and the padding."""
-        del parts
         window = placed.layer.window
         pads = window.pads(placed.in_shape[1:])
         self.is_series = placed.layer.axes == 1
@@ -79,9 +78,10 @@ class Windowed(Rule):
 class Convolution(Windowed):
     """Base of the two ways to convolve."""
 
-    def place(self, placed: Placed, parts: Parts) -> None:
+    def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
         """Keep what both need."""
-        super().place(placed, parts)
+        del training
+        self.place(placed)
         self.weight, self.bias = parts["weight"], parts.get("bias")
         self.has_bias = placed.layer.bias
         # The gradient of a plus with a bias of another shape takes thrice as long (mindspore 2.10).
@@ -98,8 +98,7 @@ class Own(Convolution):
     """By the framework's own convolution."""
 
     def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        del training
-        self.place(placed, parts)
+        super().build(placed, parts, training=training)
         around = tuple(side for pair in _image(self.pads, (0, 0)) for side in pair)
         self.conv = ops.Conv2D(
             placed.layer.filters,
@@ -122,8 +121,7 @@ class Columns(Convolution):
     """By laying windows out as columns, and one product."""
 
     def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        del training
-        self.place(placed, parts)
+        super().build(placed, parts, training=training)
         layer = placed.layer
         groups, size = layer.groups, placed.in_shape[0] * math.prod(self.kernel)
         positions = math.prod(placed.out_shape[1:])
@@ -170,8 +168,8 @@ class OwnSeparable(SeparableConv):
 
 class MaxPool(Windowed):
     def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        del training
-        self.place(placed, parts)
+        del parts, training
+        self.place(placed)
         self.pool = ops.MaxPool(self.kernel, self.stride, "valid")
 
     def construct(self, inputs: Any, masks: Any) -> Any:  # noqa: ARG002
@@ -181,8 +179,8 @@ class MaxPool(Windowed):
 
 class AvgPool(Windowed):
     def build(self, placed: Placed, parts: Parts, *, training: bool) -> None:
-        del training
-        self.place(placed, parts)
+        del parts, training
+        self.place(placed)
         self.pool = ops.AvgPool(self.kernel, self.stride, "valid")
         # Each mean of a whole window becomes one of what counts in it.
         layer = placed.layer
