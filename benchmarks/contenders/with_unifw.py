@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import unifw as uf
@@ -69,8 +70,9 @@ class Contender:
 
 
 def load(backend: str) -> None:
-    """Import the framework too, as the clock for imports is running."""
+    """Import the framework and its plugin too, as the clock for imports is running."""
     registry.backend(backend).load()
+    import_module(f"unifw.backends.{backend}.session")
 
 
 contender = Contender

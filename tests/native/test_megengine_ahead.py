@@ -8,6 +8,7 @@ import pytest
 import unifw as uf
 from unifw import layers as L
 from unifw import registry
+from unifw.data import Data
 from unifw.testing.compare import judge_gradients, opened
 
 NET = uf.Sequential(
@@ -45,3 +46,32 @@ def test_a_step_that_is_waited_for(small: None) -> None:
     del small
     x = np.random.RandomState(0).standard_normal((13, 2, 6, 5)).astype(np.float32)
     judge_gradients("megengine", NET, (x,))
+
+
+def test_how_often_it_is_waited_for(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    del small
+    from megengine import Tensor
+
+    net = uf.Sequential([L.Dense(4)], input_shape=(8,))
+    x = np.zeros((5, 8), np.float32)
+    batch = Data((x,), (np.zeros((5, 4), np.float32),))
+    read = Tensor.numpy
+    waits: list[int] = []
+    told = []
+    with opened("megengine", net, losses=(uf.losses.MSE(),)) as session:
+        monkeypatch.setattr(Tensor, "numpy", lambda t: waits.append(1) or read(t))
+        for _ in range(9):
+            session.train_batch(batch, (0.1,), {})
+            told.append(len(waits))
+    # A step makes 2 x 5 rows x 4 values, and four times 36 weights: 184 numbers, of 800.
+    assert told == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+
+
+def test_what_a_recurrent_layer_keeps() -> None:
+    registry.backend("megengine").load()
+    from unifw.backends.megengine.recurrent import kept_within
+
+    layers = [L.GRU(3, bidirectional=True, layers=2), L.Dense(4)]
+    gru, dense = uf.Sequential(layers, input_shape=(7, 5))
+    assert kept_within(gru) == 7 * (2 * 2 * 3) * (2 * 3 + 3)  # steps, states, gates twice and 3
+    assert kept_within(dense) == 0

@@ -20,17 +20,26 @@ from unifw.backends.megengine.steps import (
     PARTS,
     Cell,
     Counts,
-    OwnLSTM,
     Rectified,
     Simple,
 )
 from unifw.spec import layers as L
 from unifw.spec.graph import Placed
+from unifw.spec.layers.recurrent import Recurrent
 
-__all__ = ["by_steps"]
+__all__ = ["FEW", "by_steps", "kept_within"]
 
-# With fewer rows than this, the framework's own LSTM step is the quicker one in evaluation.
+# With fewer rows than this, the framework's own operations are the quicker ones in evaluation.
 FEW = 4
+
+
+def kept_within(placed: Placed) -> int:
+    """Return how many numbers a layer keeps within for its way back, in a row: all steps' gates and states."""
+    layer = placed.layer
+    if not isinstance(layer, Recurrent):
+        return 0
+    units = layer.units * sum(map(len, layer.stack))
+    return int(placed.in_shape[0] * units * (2 * layer.gates + 3))
 
 
 class Reading(Function):
@@ -85,6 +94,33 @@ class Reading(Function):
         return F.matmul(given, cell.held["weight"], transpose_b=True)
 
 
+class Kernel:
+    """The framework's own LSTM, all steps in one operation, of few rows and without a way back.
+
+    Parameters
+    ----------
+    size, units : int
+        Numbers in an input and in the state.
+    """
+
+    def __init__(self, size: int, units: int) -> None:
+        self._own = M.LSTM(size, units)
+        self._own.eval()
+        # All its weights one after the other, ``(gates, …)`` each: of inputs, of states, and two biases.
+        self._flat = dict(self._own.named_parameters())["_flatten_weights"]
+        self._units, self._none = units, F.zeros(4 * units)
+
+    def __call__(self, x: Any, held: Mapping[str, Any]) -> Any:
+        """Return the outputs ``(time, n, units)`` of ``(time, n, size)``."""
+        both = (F.transpose(held[name], (1, 0)).reshape(-1) for name in PARTS[:2])
+        # Filled anew each time, as nothing tells whether weights have changed.
+        whole = F.concat([*both, held.get("bias", self._none), self._none], 0)
+        self._flat[...] = whole.reshape(*self._flat.shape)
+        # It would make its first state on the default device.
+        state = F.zeros((1, x.shape[1], self._units), device=x.device)
+        return self._own(x, (state, state))[0]
+
+
 def by_steps(placed: Placed, formula: Forward) -> Forward:
     """Return the rule of a recurrent layer; where the graph is recorded, that of its formula."""
     layer, time = placed.layer, placed.in_shape[0]
@@ -92,18 +128,22 @@ def by_steps(placed: Placed, formula: Forward) -> Forward:
     cell = kinds[type(layer)]
     if isinstance(layer, L.SimpleRNN) and layer.activation == "relu":
         cell = Rectified
-    few: Callable[..., Cell] = cell
+    kernels: dict[int, Kernel] = {}
     if isinstance(layer, L.LSTM):
-        few = partial(OwnLSTM, M.LSTMCell(1, layer.units))
+        sizes = {placed.in_shape[1], layer.width} if layer.layers > 1 else {placed.in_shape[1]}
+        kernels = {size: Kernel(size, layer.units) for size in sizes}
     steps = Tensor(np.arange(time, dtype=np.int32).reshape(-1, 1))
 
     def read(call: Call, x: Any, direction: Any, counts: Any, **wanted: bool) -> Any:
         names = tuple([name for name in PARTS if name + direction.suffix in call.weights])
+        held = [call.weights[name + direction.suffix] for name in names]
         order = range(time)[:: -1 if direction.backwards else 1]
-        kind = cell if call.training or call.x.shape[0] >= FEW else few
-        make = partial(kind, order=order, counts=counts)
-        reading = Reading(make, names, training=call.training, **wanted)
-        return reading(x, *(call.weights[name + direction.suffix] for name in names))
+        if kernels and counts is None and not call.training and call.x.shape[0] < FEW:
+            whole = x.reshape(time, -1, x.shape[1])[:: order.step]
+            found = kernels[x.shape[1]](whole, dict(zip(names, held, strict=True)))
+            return found[:: order.step].reshape(len(x), -1) if wanted["sequences"] else found[-1]
+        make = partial(cell, order=order, counts=counts)
+        return Reading(make, names, training=call.training, **wanted)(x, *held)
 
     def forward(call: Call) -> Any:
         if is_tracing():

@@ -20,6 +20,7 @@ from unifw.backend import Options, Session
 from unifw.backends.eager import Walk, holding, slot_places
 from unifw.backends.extras import Extras
 from unifw.backends.megengine.functional import FUNCTIONAL
+from unifw.backends.megengine.recurrent import FEW, kept_within
 from unifw.backends.megengine.rules import TURNS
 from unifw.backends.megengine.saving import PORTABLE, save
 from unifw.backends.megengine.tables import rules_for
@@ -31,13 +32,10 @@ from unifw.weights import Arrays
 
 __all__ = ["MegEngineSession", "Net"]
 
-# With fewer rows than this, the framework's own operations are the quicker ones in evaluation.
-FEW = 4
-
 # MegEngine works behind the program's back, and what waits to be worked out holds memory: without bound it
-# takes a further 30 MiB for each step of an LSTM (megengine 1.13). So it is waited for at the latest after so
-# many steps, and as soon as the values in the nets of those waiting are more than so many numbers.
-STEPS_AHEAD, VALUES_AHEAD = 2, 1 << 22
+# takes a further 30 MiB for each step of an LSTM (megengine 1.13). So it is waited for as soon as the steps
+# ahead make more than twice so many numbers; evaluation goes in parts whose nets hold no more than so many.
+VALUES_AHEAD = 1 << 22
 
 Array = npt.NDArray[Any]
 
@@ -121,8 +119,12 @@ class MegEngineSession(Session):
         self._extras = Extras(options.optimizer, self._trained, F.zeros_like)
         self._group_places = options.optimizer.places(self._names)
         self._gradients = GradManager()
+        # In a row: what comes out of the layers, and what of it, and within them, the way back needs.
         self._values = sum(math.prod(placed.out_shape) for placed in graph)
-        self._steps_ahead = self._values_ahead = 0
+        self._kept = self._values + sum(map(kept_within, graph))
+        # Gradients, new weights, and what an optimizer makes on the way.
+        self._made = 4 * sum(math.prod(weight.shape) for weight in self._trained)
+        self._ahead = 0
         if self._trained:
             self._gradients.attach(self._trained)
 
@@ -158,14 +160,14 @@ class MegEngineSession(Session):
         scale = self._scale
         before = [] if scale is None else [weight * 1.0 for weight in self._running]
         dropped = {name: to(mask) for name, mask in masks.items()}
-        values = len(batch.xs[0]) * self._values
+        kept = len(batch.xs[0]) * self._kept
         with self._gradients:
             outs = self._net.walk(xs, training=True, masks=dropped)
             losses, weights = self.options.losses, self.options.loss_weights
             loss, parts = total_loss(losses, weights, outs, ys, shares)
             for penalty, weight in self._regularizers:
                 loss = loss + penalty(weight)
-            if values > VALUES_AHEAD:
+            if kept > VALUES_AHEAD:
                 loss.numpy()  # a ResNet's step then takes four fifths of the time (megengine 1.13)
             if self._trained:
                 self._gradients.backward(loss if scale is None else loss * scale.value)
@@ -174,11 +176,10 @@ class MegEngineSession(Session):
                 running[...] = value
         if len(parts) > 1:
             loss = F.concat([value.reshape(1) for value in (loss, *parts)])
-        self._steps_ahead += 1
-        self._values_ahead += values
-        if self._steps_ahead == STEPS_AHEAD or self._values_ahead > VALUES_AHEAD:
+        self._ahead += 2 * kept + self._made  # each value has a gradient
+        if self._ahead > 2 * VALUES_AHEAD:
             loss.numpy()
-            self._steps_ahead = self._values_ahead = 0
+            self._ahead = 0
         return loss, outs
 
     def _update(self, coefficients: tuple[float, ...]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import megengine.functional as F
 
-__all__ = ["GRU", "LSTM", "PARTS", "Cell", "Counts", "OwnLSTM", "Rectified", "Simple"]
+__all__ = ["GRU", "LSTM", "PARTS", "Cell", "Counts", "Rectified", "Simple"]
 
 PARTS = ("weight", "recurrent_weight", "bias", "recurrent_bias")
 
@@ -195,31 +195,6 @@ class LSTM(Cell):
             if carried is not None:
                 self._carried = self._carried + carried * self.counts.others[t]
         return found, direct
-
-
-class OwnLSTM(LSTM):
-    """The framework's own step, of few rows and without a way back.
-
-    Parameters
-    ----------
-    own : M.LSTMCell
-        Which is lent the weights.
-    """
-
-    def __init__(self, own: Any, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
-        held, self._own = self.held, own
-        zeros = F.zeros(4 * self.units, device=self.recurrent.device)
-        # Tensors of its own, as a module gives what it holds its names.
-        own.weight_ih = F.transpose(held["weight"], (1, 0))
-        own.weight_hh = F.transpose(self.recurrent, (1, 0))
-        own.bias_ih, own.bias_hh = zeros + held.get("bias", 0.0), zeros
-
-    def given(self, x: Any) -> Any:
-        return x
-
-    def step(self, given: Any, state: tuple[Any, ...]) -> Any:
-        return self._own(given, state), ()
 
 
 class GRU(Cell):

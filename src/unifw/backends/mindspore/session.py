@@ -219,16 +219,7 @@ class MindSporeSession(Session):
         save(self.graph, self._parameters, path)
 
     def _named_slots(self) -> dict[str, Parameter]:
-        trained = (name for name, part in self.graph.parts.items() if part.trainable)
-        return {
-            f"{name}/{kind}": slot
-            for place, (name, slots) in enumerate(zip(trained, self._step.slots, strict=True))
-            for kind, slot in zip(
-                self.options.optimizer.kept,
-                (*slots, *(extra[place] for extra in self._step.extras)),
-                strict=True,
-            )
-        }
+        return {slot.name: slot for kind in self._step.kept.values() for slot in kind}
 
     def state(self) -> Arrays:
         found = {name: slot.asnumpy().copy() for name, slot in self._named_slots().items()}

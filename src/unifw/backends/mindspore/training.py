@@ -205,17 +205,14 @@ class FusedMomentum(nn.Cell):
 
     def __init__(self, optimizer: SGD) -> None:
         super().__init__()
-        self.kernel = ops.ApplyMomentum()
-        self.momentum, self.decay = optimizer.momentum, optimizer.weight_decay
+        self.kernel, self.momentum = ops.ApplyMomentum(), optimizer.momentum
 
-    def construct(self, weight: Any, slots: Any, grad: Any, coefficients: Any) -> Any:
-        if self.decay:
-            grad = grad + weight * self.decay
+    def construct(self, coefficients: Any, grad: Any, weight: Any, slots: Any) -> Any:
         return self.kernel(weight, slots[0], coefficients[0], grad, self.momentum)
 
 
 class FusedAdam(nn.Cell):
-    """The step of Adam and AdamW as one kernel.
+    """The step of Adam as one kernel.
 
     The kernel adds epsilon to the root of the plain second moment, where ours adds it to that of the unbiased
     one (mindspore 2.10): both are the same with the rate and epsilon divided by the correction.
@@ -225,13 +222,8 @@ class FusedAdam(nn.Cell):
         super().__init__()
         self.kernel = ops.Adam()
         self.beta1, self.beta2, self.epsilon = optimizer.beta1, optimizer.beta2, optimizer.epsilon
-        self.decay, self.decoupled = optimizer.weight_decay, optimizer.decoupled
 
-    def construct(self, weight: Any, slots: Any, grad: Any, coefficients: Any) -> Any:
-        if self.decay and self.decoupled:
-            grad = ops.depend(grad, ops.assign(weight, weight * coefficients[2]))
-        elif self.decay:
-            grad = grad + weight * self.decay
+    def construct(self, coefficients: Any, grad: Any, weight: Any, slots: Any) -> Any:
         rate, epsilon = coefficients[0] / coefficients[1], self.epsilon / coefficients[1]
         # The powers of the betas are in the rate already.
         return self.kernel(
@@ -239,8 +231,54 @@ class FusedAdam(nn.Cell):
         )
 
 
+class Decayed(nn.Cell):
+    """A fused step with weight decay in the gradient."""
+
+    def __init__(self, step: nn.Cell, decay: float) -> None:
+        super().__init__()
+        self.step, self.decay = step, decay
+
+    def construct(self, coefficients: Any, grad: Any, weight: Any, slots: Any) -> Any:
+        return self.step(coefficients, grad + weight * self.decay, weight, slots)
+
+
+class Shrunk(nn.Cell):
+    """The fused step of AdamW, with weight decay apart from the gradient."""
+
+    def __init__(self, step: nn.Cell) -> None:
+        super().__init__()
+        self.step = step
+
+    def construct(self, coefficients: Any, grad: Any, weight: Any, slots: Any) -> Any:
+        grad = ops.depend(grad, ops.assign(weight, weight * coefficients[2]))
+        return self.step(coefficients, grad, weight, slots)
+
+
+move = ops.MultitypeFuncGraph("move")
+
+
+@move.register("Function", "Tensor", "Tensor", "Tensor", "Tuple")
+def _move(step: Any, coefficients: Any, grad: Any, weight: Any, slots: Any) -> Any:
+    return step(coefficients, grad, weight, slots)
+
+
+class Mapped(nn.Cell):
+    """A fused step for many weights: ``(coefficients, grads, weights, slots)``, the last three by weight.
+
+    A loop over them takes the compiler three times as long. The step must not branch, be it on a constant: what
+    is written beyond a branch in a map is lost (mindspore 2.10).
+    """
+
+    def __init__(self, step: nn.Cell) -> None:
+        super().__init__()
+        self.step, self.map = step, ops.HyperMap()
+
+    def construct(self, coefficients: Any, grads: Any, weights: Any, slots: Any) -> Any:
+        return self.map(ops.partial(move, self.step, coefficients), grads, weights, slots)
+
+
 class Formula(nn.Cell):
-    """The optimizer's own formula."""
+    """The optimizer's own formula for many weights, called as ``Mapped`` is."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         super().__init__()
@@ -249,21 +287,30 @@ class Formula(nn.Cell):
         self.optimizer, self.ops = optimizer, MindSporeOps()
         self.slot_count = len(optimizer.slots)
 
-    def construct(self, weight: Any, slots: Any, grad: Any, coefficients: Any) -> Any:
-        new, fresh = self.optimizer.update(self.ops, weight, grad, slots, coefficients)
-        ops.assign(weight, new)
-        for k in range(self.slot_count):
-            ops.assign(slots[k], fresh[k])
-        return new
+    def construct(self, coefficients: Any, grads: Any, weights: Any, slots: Any) -> Any:
+        found: Any = ()
+        for i in range(len(grads)):
+            new, fresh = self.optimizer.update(
+                self.ops, weights[i], grads[i], slots[i], coefficients
+            )
+            found += (ops.assign(weights[i], new),)
+            for k in range(self.slot_count):
+                ops.assign(slots[i][k], fresh[k])
+        return found
 
 
 def rule_of(optimizer: Optimizer) -> nn.Cell:
     """Return the kernel that takes the very step of an optimizer, or its formula if there is none."""
+    step: nn.Cell
     if isinstance(optimizer, SGD) and optimizer.momentum and not optimizer.nesterov:
-        return FusedMomentum(optimizer)
-    if isinstance(optimizer, Adam) and not optimizer.amsgrad:
-        return FusedAdam(optimizer)
-    return Formula(optimizer)
+        step, apart = FusedMomentum(optimizer), False
+    elif isinstance(optimizer, Adam) and not optimizer.amsgrad:
+        step, apart = FusedAdam(optimizer), optimizer.decoupled
+    else:
+        return Formula(optimizer)
+    if optimizer.weight_decay:
+        step = Shrunk(step) if apart else Decayed(step, optimizer.weight_decay)
+    return Mapped(step)
 
 
 class Passes(nn.Cell):
@@ -341,22 +388,27 @@ class TrainStep(nn.Cell):
         self.constraints, self.constraint_count = constraints, len(constraints)
         self.passes, self.count = passes, len(trained)
         self.trained = ParameterTuple(trained)
-        self.rules = nn.CellList(
-            [rule_of(variant) for variant, _ in optimizer.variants], auto_prefix=False
-        )
-        self.places = optimizer.places([w.name for w in trained])
-        self.is_parted = bool(optimizer.groups)
-        self.width = len(optimizer.coefficients(1, 1.0))
         self.ema, self.accumulate = optimizer.ema, optimizer.accumulate
-        self.extras = tuple(
-            ParameterTuple([Parameter(ops.zeros_like(w), name=f"{w.name}/{kind}") for w in trained])
-            for kind in optimizer.extras
+        self.kept = {
+            kind: [Parameter(ops.zeros_like(w), name=f"{w.name}/{kind}") for w in trained]
+            for kind in optimizer.kept
+        }
+        self.extras = tuple(ParameterTuple(self.kept[kind]) for kind in optimizer.extras)
+        # Of each rule that weights follow: where its coefficients are, which weights, and their state.
+        followed = optimizer.places([w.name for w in trained])
+        numbers, width = sorted(set(followed)), len(optimizer.coefficients(1, 1.0))
+        rules = [rule_of(optimizer.variants[number][0]) for number in numbers]
+        self.rules, self.rule_count = nn.CellList(rules, auto_prefix=False), len(numbers)
+        self.is_parted = bool(optimizer.groups)
+        self.starts = tuple(number * width for number in numbers)
+        self.ends = tuple(start + width for start in self.starts)
+        self.places = tuple(
+            tuple(i for i, other in enumerate(followed) if other == number) for number in numbers
         )
+        self.weights = tuple(ParameterTuple([trained[i] for i in own]) for own in self.places)
         self.slots = tuple(
-            ParameterTuple(
-                [Parameter(ops.zeros_like(w), name=f"{w.name}/{s}") for s in optimizer.slots]
-            )
-            for w in trained
+            tuple(ParameterTuple([self.kept[kind][i] for kind in optimizer.slots]) for i in own)
+            for own in self.places
         )
         self.clip_value, self.clip_norm = optimizer.clip_value, optimizer.clip_norm
 
@@ -372,17 +424,14 @@ class TrainStep(nn.Cell):
 
     def update(self, coefficients: Any, grads: Any) -> None:
         """Take the weights a step further."""
-        factor = self.factor(grads)
-        for i in range(self.count):
-            grad = grads[i]
-            if self.clip_value is not None:
-                grad = ops.clamp(grad, -self.clip_value, self.clip_value)
-            if self.clip_norm is not None:
-                grad = grad * factor
-            place, own = self.places[i], coefficients
+        grads = self.clipped(grads)
+        for k in range(self.rule_count):
+            own, part = coefficients, grads
             if self.is_parted:
-                own = coefficients[place * self.width : (place + 1) * self.width]
-            self.rules[place](self.trained[i], self.slots[i], grad, own)
+                own, part = coefficients[self.starts[k] : self.ends[k]], ()
+                for i in self.places[k]:
+                    part += (grads[i],)
+            self.rules[k](own, part, self.weights[k], self.slots[k])
         for i in range(self.constraint_count):
             self.constraints[i]()
 
@@ -404,11 +453,19 @@ class TrainStep(nn.Cell):
             means += (mean,)  # type: ignore[assignment]  # it grows
         return means
 
-    def factor(self, grads: Any) -> Any:
-        """Return what all gradients are multiplied by."""
-        if self.clip_norm is None:
-            return 1.0
+    def clipped(self, grads: Any) -> Any:
+        """Return all gradients as the optimizer wants them clipped."""
+        if self.clip_value is None and self.clip_norm is None:
+            return grads
+        found: Any = ()
+        if self.clip_value is not None:
+            for grad in grads:
+                found += (ops.clamp(grad, -self.clip_value, self.clip_value),)
+            return found
         total = 0.0
         for grad in grads:
             total = total + ops.sum(grad * grad)
-        return ops.minimum(self.clip_norm / (ops.sqrt(total) + 1e-6), 1.0)
+        factor = ops.minimum(self.clip_norm / (ops.sqrt(total) + 1e-6), 1.0)
+        for grad in grads:
+            found += (grad * factor,)
+        return found
