@@ -347,13 +347,9 @@ def test_the_report_says_that_nothing_was_run(tmp_path: Path) -> None:
 
 def test_the_command_exports_and_checks(tmp_path: Path, capsys: Any) -> None:
     uf.Model(DEEP, loss="mse").save(tmp_path / "net.unifw")
-    assert (
-        cli.main(
-            ["export", str(tmp_path / "net.unifw"), "--to", "angel-json", "--folder", str(tmp_path)]
-        )
-        == 0
-    )
-    path = tmp_path / "net.angel.json"
+    saved, folder = tmp_path / "net.unifw", tmp_path / "new"
+    assert cli.main(["export", str(saved), "--to", "angel-json", "--folder", str(folder)]) == 0
+    path = folder / "net.angel.json"
     assert cli.main(["angel", "check", str(path)]) == 0
     assert "Angel's parser takes it" in capsys.readouterr().out
     conf = json.loads(path.read_text(encoding="utf-8"))

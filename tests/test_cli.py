@@ -38,19 +38,27 @@ def test_backends_lists_all_with_the_command_that_installs(capsys: Any, monkeypa
 
 
 def test_demo_learns_exports_and_compares(capsys: Any, tmp_path: Any) -> None:
-    arguments = ("--backend", "numpy", "--folder", str(tmp_path))
+    arguments = ("--backend", "numpy", "--folder", str(tmp_path / "new" / "place"))
     status, out, _ = told(capsys, "demo", *arguments)
     assert status == 0
     assert "on 360 test images" in out
     assert "verified by ONNX Runtime" in out
     assert out.endswith("all is well on numpy\n")
-    assert (tmp_path / "digits.onnx").exists()
+    assert (tmp_path / "new" / "place" / "digits.onnx").exists()
     status, out, _ = told(capsys, "demo", "--json", "--epochs", "1", *arguments)
     result = json.loads(out)
     assert status == 1  # one epoch does not reach 0.96
     assert result["passed"] is False
     assert result["runs"][0]["accuracy"] < 0.96
     assert result["parity"]["curves"][0]["difference"] < 1e-5
+
+
+def test_a_folder_that_cannot_be_is_refused_before_any_work(capsys: Any, tmp_path: Any) -> None:
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file" / "within")
+    status, out, err = told(capsys, "demo", "--backend", "numpy", "--folder", folder)
+    assert (status, out) == (1, "")
+    assert f"cannot write to {folder}" in err
 
 
 def test_parity_fails_above_its_tolerance(capsys: Any, tmp_path: Any) -> None:

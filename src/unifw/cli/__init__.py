@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     angel.commands(command)
     shown = command("demo", _demo, "train on real digits on every backend, export, verify, compare")
     shown.add_argument("--epochs", type=int, default=12, help="default 12")
-    shown.add_argument("--folder", default=".", help="where digits.onnx goes; default here")
+    shown.add_argument("--folder", default=".", help="where digits.onnx goes, made if need be; default here")
     _choice_of_backends(shown)
     compared = command("parity", _parity, "compare the loss curves of all backends on real digits")
     compared.add_argument("--net", choices=sorted(demo.NETS), action="append", help="default all")
@@ -149,7 +149,8 @@ def _status(backend: Backend, *, ask: bool) -> dict[str, Any]:
 def _demo(options: argparse.Namespace) -> int:
     check.count("--epochs", options.epochs)
     console = Console(stderr=options.json)
-    result = demo.run(options.backend, options.epochs, options.folder, console)
+    folder = files.made(options.folder)
+    result = demo.run(options.backend, options.epochs, folder, console)
     if options.json:
         print(json.dumps(result.to_data(), ensure_ascii=False))
     return 0 if result.passed else 1

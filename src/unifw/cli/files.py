@@ -24,7 +24,7 @@ from unifw.export.verify import checked, run_file
 from unifw.model import load
 from unifw.testing.deployed import deployed
 
-__all__ = ["commands"]
+__all__ = ["commands", "made"]
 
 Array = npt.NDArray[Any]
 Command = Callable[[str, Any, str], argparse.ArgumentParser]
@@ -43,7 +43,7 @@ def commands(command: Command) -> None:
     )
     written.add_argument("file", help="what Model.save wrote")
     written.add_argument("--to", required=True, metavar="FORMAT,...", help=", ".join(formats()))
-    written.add_argument("--folder", default=".", help="where the files go; default here")
+    written.add_argument("--folder", default=".", help="where the files go, made if need be; default here")
     written.add_argument("--name", help="their name; default that of the file")
     written.add_argument("--tolerance", type=float, help="default the format's")
     written.add_argument("--opset", type=int, help="of ONNX; default 17")
@@ -108,6 +108,23 @@ def _row(form: Format) -> dict[str, Any]:
 # ------------------------------------------------------------------------ export
 
 
+def made(folder: str) -> Path:
+    """Return a folder that is there; made, if it was not.
+
+    Raises
+    ------
+    FileError
+        If that cannot be.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        message = f"cannot write to {folder}: {err.strerror}; name another --folder"
+        raise FileError(message) from err
+    return path
+
+
 def _export(options: argparse.Namespace) -> int:
     wanted = [format_of(word.strip()) for word in options.to.split(",")]
     asked = {
@@ -126,8 +143,9 @@ def _export(options: argparse.Namespace) -> int:
     with load(options.file, "numpy") as model:
         for form in wanted:  # refuse all before the first is written
             model.check_export(form.name)
+        folder = made(options.folder)
         for form in wanted:
-            path = Path(options.folder, stem + form.suffixes[0])
+            path = folder / (stem + form.suffixes[0])
             report = model.export(path, format=form.name, **asked)
             reports.append(report)
             if not options.json:
