@@ -70,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     angel.commands(command)
     shown = command("demo", _demo, "train on real digits on every backend, export, verify, compare")
     shown.add_argument("--epochs", type=int, default=12, help="default 12")
-    shown.add_argument("--folder", default=".", help="where digits.onnx goes, made if need be; default here")
+    shown.add_argument(
+        "--folder", default=".", help="where digits.onnx goes, made if need be; default here"
+    )
     _choice_of_backends(shown)
     compared = command("parity", _parity, "compare the loss curves of all backends on real digits")
     compared.add_argument("--net", choices=sorted(demo.NETS), action="append", help="default all")

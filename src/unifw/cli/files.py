@@ -43,7 +43,9 @@ def commands(command: Command) -> None:
     )
     written.add_argument("file", help="what Model.save wrote")
     written.add_argument("--to", required=True, metavar="FORMAT,...", help=", ".join(formats()))
-    written.add_argument("--folder", default=".", help="where the files go, made if need be; default here")
+    written.add_argument(
+        "--folder", default=".", help="where the files go, made if need be; default here"
+    )
     written.add_argument("--name", help="their name; default that of the file")
     written.add_argument("--tolerance", type=float, help="default the format's")
     written.add_argument("--opset", type=int, help="of ONNX; default 17")
