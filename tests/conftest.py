@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,20 @@ def home(tmp_path: Path, monkeypatch: Any) -> Path:
     folder = tmp_path / "environments"
     monkeypatch.setattr(environments, "root", lambda: folder)
     return folder
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """What runs Python in the test module's ``environment``: its status, and all it said."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True, encoding="utf-8", check=False, env=environment, cwd=tmp_path,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,20 +41,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), source])}
 
 
-def run(environment: dict[str, str], folder: Path, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True, encoding="utf-8", check=False, env=environment, cwd=folder,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
-
-
-def test_the_suite_runs_on_a_foreign_backend_and_expects_its_gaps(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_the_suite_runs_on_a_foreign_backend_and_expects_its_gaps(run: Any) -> None:
     suite = ("-m", "pytest", "-p", "unifw.testing.plugin", "--pyargs", "unifw.testing.suite", "-rx")
     status, told = run(
-        environment, tmp_path, *suite, "--backend", "toy", "-k", "test_layer_forward and (dropout or pad)"
+        *suite, "--backend", "toy", "-k", "test_layer_forward and (dropout or pad)"
     )  # fmt: skip
     assert status == 0, told
     assert "4 xfailed" in told
@@ -63,7 +52,7 @@ def test_the_suite_runs_on_a_foreign_backend_and_expects_its_gaps(
     assert "test_layer_forward[toy-pad]" not in told  # -rx lists expected failures alone
 
 
-def test_a_gap_that_is_none_fails_the_suite(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_gap_that_is_none_fails_the_suite(run: Any, tmp_path: Path) -> None:
     toy = tmp_path / "toy.py"
     lies = toy.read_text(encoding="utf-8") + "\n    def gaps(self, graph, options):\n"
     lies += "        import inspect\n"
@@ -72,7 +61,7 @@ def test_a_gap_that_is_none_fails_the_suite(environment: dict[str, str], tmp_pat
     lies += "        return found if 'pytest_collection_modifyitems' in asks else []\n"
     toy.write_text(lies, encoding="utf-8")
     status, told = run(
-        environment, tmp_path, "-m", "pytest", "-p", "unifw.testing.plugin", "--pyargs",
+        "-m", "pytest", "-p", "unifw.testing.plugin", "--pyargs",
         "unifw.testing.suite", "--backend", "toy", "-k", "test_layer_forward and dropout",
     )  # fmt: skip
     assert status == 1
@@ -80,10 +69,8 @@ def test_a_gap_that_is_none_fails_the_suite(environment: dict[str, str], tmp_pat
     assert "XPASS(strict)" in told
 
 
-def test_a_foreign_backend_is_listed_and_refuses_its_gaps(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    status, told = run(environment, tmp_path, "-m", "unifw", "backends")
+def test_a_foreign_backend_is_listed_and_refuses_its_gaps(run: Any) -> None:
+    status, told = run("-m", "unifw", "backends")
     assert status == 0
     assert "toy" in told
     code = """
@@ -92,7 +79,7 @@ from unifw import layers as L
 net = uf.Sequential([L.Dense(2), L.Dropout(0.5)], input_shape=3)
 uf.Model(net, "toy")
 """
-    status, told = run(environment, tmp_path, "-c", code)
+    status, told = run("-c", code)
     assert status == 1
     assert "backend 'toy' cannot run this net" in told
     assert "Backend 'numpy' can run every net." in told

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,18 +73,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(places)}
 
 
-def run(environment: dict[str, str], folder: Path, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True, encoding="utf-8", check=False, env=environment, cwd=folder,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
-
-
-def test_the_suite_judges_it(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_suite_judges_it(run: Any) -> None:
     modules = [f"unifw.testing.suite.test_{name}" for name in MODULES]
     status, told = run(
-        environment, tmp_path, "-m", "pytest", "-q", "-rx", "--color=no", "-p", "no:cacheprovider",
+        "-m", "pytest", "-q", "-rx", "--color=no", "-p", "no:cacheprovider",
         "-p", "unifw.testing.plugin", "--backend", "toy", "-k", CHOSEN, "--pyargs", *modules,
     )  # fmt: skip
     assert status == 0, told
@@ -93,13 +86,13 @@ def test_the_suite_judges_it(environment: dict[str, str], tmp_path: Path) -> Non
     assert int(counts[counts.index("passed,") - 1]) >= 50
 
 
-def test_it_trains_saves_and_moves(environment: dict[str, str], tmp_path: Path) -> None:
-    status, told = run(environment, tmp_path, "-c", USE)
+def test_it_trains_saves_and_moves(run: Any) -> None:
+    status, told = run("-c", USE)
     assert status == 0, told
 
 
-def test_it_refuses_at_once_all_that_it_lacks(environment: dict[str, str], tmp_path: Path) -> None:
-    status, told = run(environment, tmp_path, "-c", REFUSE)
+def test_it_refuses_at_once_all_that_it_lacks(run: Any) -> None:
+    status, told = run("-c", REFUSE)
     assert status == 1
     for said in (
         "conv2d (Conv2D): the framework has none: Toy 1.0 has no windows that slide",
