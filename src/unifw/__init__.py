@@ -23,8 +23,9 @@ from unifw import (
     sparse,
     zoo,
 )
+from unifw.isolate.place import installed
 from unifw.model import Model, load
-from unifw.parity import installed, parity
+from unifw.parity import parity
 from unifw.registry import backend_names as backends
 from unifw.spec.graph import Graph, Input, Sequential
 

@@ -17,8 +17,9 @@ from rich.console import Console
 from unifw import layers as L
 from unifw import optimizers, registry
 from unifw.errors import BackendError, NotInstalled
+from unifw.isolate.place import installed
 from unifw.model import Model, load
-from unifw.parity import Parity, installed, parity
+from unifw.parity import Parity, parity
 from unifw.randomness import shuffled
 from unifw.spec.graph import Graph, Sequential
 

@@ -16,7 +16,7 @@ from unifw.backend import Backend, Options, Plan
 from unifw.checkpoint import Checkpoint
 from unifw.data import Data, check_training
 from unifw.errors import BackendError, DataError, NotInstalled, SpecError, Unsupported
-from unifw.isolate.place import open_session, place
+from unifw.isolate.place import installed, open_session
 from unifw.model import Model
 from unifw.spec import check
 from unifw.spec.graph import Graph
@@ -24,7 +24,7 @@ from unifw.spec.graph import Graph
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Curve", "Parity", "installed", "parity"]
+__all__ = ["Curve", "Parity", "parity"]
 
 Array = npt.NDArray[np.float64]
 
@@ -225,29 +225,6 @@ def parity(  # noqa: PLR0913 - as Model and fit, each word with a default
                 report(f"{net.name}, {name}: {backend.name}")
             curves.append(_curve(backend, stored, checked, steps, batch_size, reference))
     return Parity(net.name, steps, references, tuple(curves))
-
-
-def installed() -> tuple[str, ...]:
-    """Return the backends that can be used, here or in their environments; imports none of them.
-
-    Those that train by methods of their own have no curve to compare, and are left out.
-
-    Returns
-    -------
-    tuple of str
-        Their names, ``"numpy"`` first.
-    """
-    names = []
-    for name in registry.backend_names():
-        backend = registry.backend(name)
-        if backend.trains_whole:
-            continue
-        try:
-            place(backend, isolate=True)
-        except BackendError:
-            continue
-        names.append(name)
-    return tuple(names)
 
 
 def losses(  # noqa: PLR0913 - a job, and where to do it

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy.typing as npt
 
+from unifw import registry
 from unifw.backend import Backend, Options, Session
 from unifw.errors import BackendError, Clash, NotInstalled, SpecError, VersionUnsupported
 from unifw.isolate import environments
 from unifw.isolate.remote import RemoteSession
 from unifw.spec.graph import Graph
 
-__all__ = ["Place", "open_session", "place"]
+__all__ = ["Place", "installed", "open_session", "place"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,29 @@ def _isolated(backend: Backend, problem: BackendError | None) -> Place:
         way = f"Or give it an environment of its own:  unifw env create {backend.name}"
         problem.msg = f"{problem}\n{way}"
     raise problem
+
+
+def installed() -> tuple[str, ...]:
+    """Return the backends that can be used, here or in their environments; imports none of them.
+
+    Those that train by methods of their own have no curve to compare, and are left out.
+
+    Returns
+    -------
+    tuple of str
+        Their names, ``"numpy"`` first.
+    """
+    names = []
+    for name in registry.backend_names():
+        backend = registry.backend(name)
+        if backend.trains_whole:
+            continue
+        try:
+            place(backend, isolate=True)
+        except BackendError:
+            continue
+        names.append(name)
+    return tuple(names)
 
 
 def open_session(  # noqa: PLR0913 - as Backend.open, and where
