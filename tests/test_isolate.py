@@ -32,7 +32,7 @@ from unifw.errors import (
     WorkerTimeout,
 )
 from unifw.isolate import child as child_module
-from unifw.isolate import idle
+from unifw.isolate import environments, idle
 from unifw.isolate.output import Output
 
 NET = uf.Sequential([L.Dropout(0.2), L.Dense(8), L.Tanh(), L.Dense(3)], input_shape=4, name="small")
@@ -230,6 +230,15 @@ def test_bad_data_and_gaps_are_refused_as_here(data: Any, faulty: str, monkeypat
 def test_wrong_options_are_refused(options: Any, told: str) -> None:
     with pytest.raises(SpecError, match=told):
         small(**options)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_an_interpreter_in_this_folder(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "mine").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    assert environments.interpreter("./mine") == str(tmp_path / "mine")
+    with pytest.raises(SpecError, match="'mine' is neither"):
+        environments.interpreter("mine")
 
 
 def test_what_clashes_goes_behind_the_wall(monkeypatch: Any) -> None:

@@ -117,7 +117,8 @@ def interpreter(python: str | os.PathLike[str]) -> str:
         If there is none.
     """
     given = os.fspath(python)
-    inside = _python_in(Path(given)) if given and Path(given).is_dir() else Path(given)
+    # As it was given: Path would make a command to be looked for of "./python".
+    inside = _python_in(Path(given)) if given and Path(given).is_dir() else given
     found = shutil.which(inside) if given else None
     if found is None:
         message = (
