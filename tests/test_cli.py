@@ -61,6 +61,15 @@ def test_a_folder_that_cannot_be_is_refused_before_any_work(capsys: Any, tmp_pat
     assert f"cannot write to {folder}" in err
 
 
+def test_a_folder_that_is_not_to_be_written_to_is_refused(
+    capsys: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # as for those who are not root
+    status, out, err = told(capsys, "demo", "--backend", "numpy", "--folder", str(tmp_path))
+    assert (status, out) == (1, "")
+    assert f"cannot write to {tmp_path}: Permission denied" in err
+
+
 def test_parity_fails_above_its_tolerance(capsys: Any, tmp_path: Any) -> None:
     plot = tmp_path / "parity.png"
     few = ("parity", "--backend", "numpy", "--net", "mlp", "--optimizer", "sgd", "--steps", "5")

@@ -9,6 +9,7 @@ import pytest
 
 import unifw as uf
 from unifw import layers as L
+from unifw import registry
 from unifw.testing.compare import opened
 
 TIME, FEATURES = 7, 3
@@ -37,6 +38,22 @@ def test_few_rows(rows: int, options: dict[str, Any]) -> None:
     net = uf.Sequential([L.LSTM(5, **options)], input_shape=(TIME, FEATURES))
     x = np.random.RandomState(0).standard_normal((rows, TIME, FEATURES)).astype(np.float32)
     assert np.allclose(evaluated("megengine", net, x), evaluated("numpy", net, x), atol=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "wanted"), [(1, 3), (3, 3), (4, 0)])
+def test_which_rows_are_few(rows: int, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.backend("megengine").load()
+    from unifw.backends.megengine import recurrent
+
+    calls: list[int] = []
+    kernel = recurrent.Kernel.__call__
+    monkeypatch.setattr(
+        recurrent.Kernel, "__call__", lambda *given: calls.append(1) or kernel(*given)
+    )
+    layers = [L.LSTM(5, bidirectional=True, return_sequences=True), L.LSTM(5)]
+    net = uf.Sequential(layers, input_shape=(TIME, FEATURES))
+    evaluated("megengine", net, np.ones((rows, TIME, FEATURES), np.float32))
+    assert len(calls) == wanted
 
 
 def test_few_rows_of_some_length() -> None:

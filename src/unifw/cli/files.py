@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,11 +118,13 @@ def made(folder: str) -> Path:
     Raises
     ------
     FileError
-        If that cannot be.
+        If that cannot be, or nothing can be written there.
     """
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as err:
         message = f"cannot write to {folder}: {err.strerror}; name another --folder"
         raise FileError(message) from err

@@ -34,7 +34,10 @@ FEW = 4
 
 
 def kept_within(placed: Placed) -> int:
-    """Return how many numbers a layer keeps within for its way back, in a row: all steps' gates and states."""
+    """Return how many numbers a layer keeps within for its way back, in a row.
+
+    Of each step: the gates before and after they are bent, and up to three more, the states among them.
+    """
     layer = placed.layer
     if not isinstance(layer, Recurrent):
         return 0
@@ -106,7 +109,8 @@ class Kernel:
     def __init__(self, size: int, units: int) -> None:
         self._own = M.LSTM(size, units)
         self._own.eval()
-        # All its weights one after the other, ``(gates, …)`` each: of inputs, of states, and two biases.
+        # All its weights are this one parameter, one after the other, ``(gates, …)`` each: of inputs, of
+        # states, and two biases. That order is not documented (megengine 1.13); tests compare every variant.
         self._flat = dict(self._own.named_parameters())["_flatten_weights"]
         self._units, self._none = units, F.zeros(4 * units)
 
