@@ -278,25 +278,31 @@ class Mapped(nn.Cell):
 
 
 class Formula(nn.Cell):
-    """The optimizer's own formula for many weights, called as ``Mapped`` is."""
+    """The optimizer's own formula for one weight, which writes nothing: ``-> (weight, slots)``."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         super().__init__()
         # The mark lets the compiler read the formula's source; it changes nothing else.
         mindspore.jit_class(type(optimizer))
         self.optimizer, self.ops = optimizer, MindSporeOps()
-        self.slot_count = len(optimizer.slots)
 
-    def construct(self, coefficients: Any, grads: Any, weights: Any, slots: Any) -> Any:
-        found: Any = ()
+    def construct(self, coefficients: Any, grad: Any, weight: Any, slots: Any) -> Any:
+        return self.optimizer.update(self.ops, weight, grad, slots, coefficients)
+
+
+class Written(nn.Cell):
+    """A formula for many weights, called as ``Mapped`` is; as formulas branch, all is written after the map."""
+
+    def __init__(self, step: nn.Cell, slot_count: int) -> None:
+        super().__init__()
+        self.step, self.map, self.slot_count = step, ops.HyperMap(), slot_count
+
+    def construct(self, coefficients: Any, grads: Any, weights: Any, slots: Any) -> None:
+        found = self.map(ops.partial(move, self.step, coefficients), grads, weights, slots)
         for i in range(len(grads)):
-            new, fresh = self.optimizer.update(
-                self.ops, weights[i], grads[i], slots[i], coefficients
-            )
-            found += (ops.assign(weights[i], new),)
+            ops.assign(weights[i], found[i][0])
             for k in range(self.slot_count):
-                ops.assign(slots[i][k], fresh[k])
-        return found
+                ops.assign(slots[i][k], found[i][1][k])
 
 
 def rule_of(optimizer: Optimizer) -> nn.Cell:
@@ -307,7 +313,7 @@ def rule_of(optimizer: Optimizer) -> nn.Cell:
     elif isinstance(optimizer, Adam) and not optimizer.amsgrad:
         step, apart = FusedAdam(optimizer), optimizer.decoupled
     else:
-        return Formula(optimizer)
+        return Written(Formula(optimizer), len(optimizer.slots))
     if optimizer.weight_decay:
         step = Shrunk(step) if apart else Decayed(step, optimizer.weight_decay)
     return Mapped(step)
