@@ -12,7 +12,11 @@ import pytest
 import unifw as uf
 from unifw import demo
 from unifw import layers as L
+from unifw.data import Data
 from unifw.isolate import environments
+from unifw.randomness import random_masks
+from unifw.testing.cases import ROWS, LayerCase
+from unifw.testing.compare import MSE, gradients, opened
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +43,20 @@ def run(environment: dict[str, str], tmp_path: Path) -> Callable[..., tuple[int,
         return done.returncode, done.stdout + done.stderr
 
     return run
+
+
+@pytest.fixture
+def graded() -> Callable[[LayerCase], tuple[float, dict[str, Any]]]:
+    """What takes a layer's case through a step of NumPy in double precision: the loss and all gradients."""
+
+    def graded(case: LayerCase) -> tuple[float, dict[str, Any]]:
+        graph = case.probed
+        target = np.random.RandomState(1).standard_normal((ROWS, *graph.out_shapes[0]))
+        batch = Data(case.probed_inputs(), (target,)).cast("float64")
+        with opened("numpy", graph, MSE, dtype="float64") as session:
+            return gradients(session, batch, random_masks(graph, 0, 1, ROWS))
+
+    return graded
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,8 @@ from unifw import layers as L
 from unifw.backends.numpy import session as sessions
 from unifw.backends.numpy.crew import ALONE, Crew, Member, gathered
 from unifw.backends.numpy.training import SHARE, Passes
-from unifw.data import Data
-from unifw.randomness import random_masks
-from unifw.testing.cases import LAYERS, ROWS, LayerCase
-from unifw.testing.compare import MSE, gradients, judged, opened
+from unifw.testing.cases import LAYERS, LayerCase
+from unifw.testing.compare import MSE, judged, opened
 
 NET = uf.Sequential(
     [L.Conv2D(4, 3, padding=1, bias=False), L.BatchNorm(), L.ReLU(), L.Flatten(), L.Dense(3)],
@@ -36,19 +34,11 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def _judged(case: LayerCase) -> tuple[float, Any]:
-    graph = case.probed
-    target = np.random.RandomState(1).standard_normal((ROWS, *graph.out_shapes[0]))
-    batch = Data(case.probed_inputs(), (target,)).cast("float64")
-    with opened("numpy", graph, MSE, dtype="float64") as session:
-        return gradients(session, batch, random_masks(graph, 0, 1, ROWS))
-
-
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
 def test_every_layer_gives_the_same(
-    case: LayerCase, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    case: LayerCase, graded: Any, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted_loss, wanted = _judged(case)
+    wanted_loss, wanted = graded(case)
     asked: list[int] = []
 
     def three(most: int) -> Any:
@@ -56,7 +46,7 @@ def test_every_layer_gives_the_same(
         return nullcontext(Crew(3, pool))
 
     monkeypatch.setattr(sessions, "gathered", three)
-    loss, found = _judged(case)
+    loss, found = graded(case)
     assert asked
     assert loss == pytest.approx(wanted_loss, rel=1e-12)
     judged(found, wanted, 1e-9)

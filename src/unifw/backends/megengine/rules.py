@@ -76,7 +76,7 @@ def embedding(placed: Placed) -> Forward:
 
 
 # ------------------------------------------------------------------------ windows
-# Series become images of height 1: there are no such operations for series alone, but conv1d.
+# Series become images, for the framework's operations of height 1: there are none for series alone, but conv1d.
 # Padding that differs from side to side is put on beforehand, as no operation takes it.
 # What comes with its batch last goes through unifw's own operations where those serve.
 
@@ -124,7 +124,8 @@ def conv(placed: Placed) -> Forward:
     # The weight of grouped convolutions has an axis for the groups.
     shape = (*per_group, *kernel) if layer.groups > 1 else (layer.filters, channels, *kernel)
     series = layer.axes == 1
-    geometry, image = Geometry(placed), (layer.filters, channels, *kernel)
+    geometry = Geometry(placed)
+    image = (layer.filters, channels, *geometry.kernel)
 
     def native(call: Call) -> Any:
         bias = _per_channel(call.weights["bias"]) if layer.bias else None
@@ -139,12 +140,12 @@ def conv(placed: Placed) -> Forward:
     def forward(call: Call) -> Any:
         if not call.batch_last:
             return native(call)
-        x = F.expand_dims(call.x, 1) if series else call.x
+        x = F.expand_dims(call.x, 2) if series else call.x
         weight = call.weights["weight"].reshape(image)
         y = Convolution(geometry, phases, is_first=call.is_first)(x, weight)
         if layer.bias:
             y = y + call.weights["bias"].reshape(-1, 1, 1, 1)
-        return F.squeeze(y, 1) if series else y
+        return F.squeeze(y, 2) if series else y
 
     return forward
 
@@ -193,9 +194,9 @@ def max_pool(placed: Placed) -> Forward:
     def forward(call: Call) -> Any:
         if not call.batch_last or not geometry.is_tiled:
             return others(call)
-        x = F.expand_dims(call.x, 1) if series else call.x
+        x = F.expand_dims(call.x, 2) if series else call.x
         y = FirstMaximum(geometry)(x)
-        return F.squeeze(y, 1) if series else y
+        return F.squeeze(y, 2) if series else y
 
     return forward
 

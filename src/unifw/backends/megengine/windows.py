@@ -36,7 +36,7 @@ def put_around(x: Any, pads: Any, value: float) -> Any:
 
 
 class Geometry:
-    """Windows over images; a series counts as an image of height 1.
+    """Windows over images; a series counts as an image of width 1, so that a long one is cut into slabs.
 
     Parameters
     ----------
@@ -53,13 +53,13 @@ class Geometry:
 
     def __init__(self, placed: Placed) -> None:
         window = placed.layer.window
-        lead = 2 - len(window.kernel)
-        ones = (1,) * lead
+        rest = 2 - len(window.kernel)
+        ones = (1,) * rest
         self.kernel, self.stride, self.dilation = (
-            (*ones, *values) for values in (window.kernel, window.stride, window.dilation)
+            (*values, *ones) for values in (window.kernel, window.stride, window.dilation)
         )
-        self.spatial, self.out = (*ones, *placed.in_shape[1:]), (*ones, *placed.out_shape[1:])
-        self.pads = (*((0, 0),) * lead, *window.pads(placed.in_shape[1:]))
+        self.spatial, self.out = (*placed.in_shape[1:], *ones), (*placed.out_shape[1:], *ones)
+        self.pads = (*window.pads(placed.in_shape[1:]), *((0, 0),) * rest)
 
     @property
     def is_tiled(self) -> bool:
@@ -186,20 +186,23 @@ class Convolution(Function):
         grads: dict[int, Any] = {}
         found = []
         for (top, left), numbers, starts in self._phases:
-            part = whole[:, top::down, left::right].reshape(channels, -1)
+            part = whole[:, top::down, left::right]
             if not numbers:  # a stride larger than the kernel passes some inputs over
-                found.append(F.zeros_like(part).reshape(channels, height, width, batch))
+                found.append(F.zeros_like(part))
                 continue
-            places = [(slice(None), slice(a, a + height), slice(b, b + width)) for a, b in starts]
-            columns = F.concat([padded[place] for place in places], 0)
-            columns = columns.reshape(len(places) * filters, -1)
             taken = F.concat([kernels[k] for k in numbers], 0)  # (places × filters, channels)
-            dx = F.matmul(F.transpose(taken, (1, 0)), columns)
-            found.append(dx.reshape(channels, height, width, batch))
-            given = F.matmul(columns, part, transpose_b=True).reshape(
-                len(places), filters, channels
-            )
-            grads |= {k: given[at] for at, k in enumerate(numbers)}
+            turned, total, pieces = F.transpose(taken, (1, 0)), 0.0, []
+            for at in _stretches(height, len(starts) * filters * width * batch):
+                first, last = at.start, at.stop
+                parts = [padded[:, a + first : a + last, b : b + width] for a, b in starts]
+                columns = F.concat(parts, 0).reshape(len(parts) * filters, -1)
+                dx = F.matmul(turned, columns)
+                pieces.append(dx.reshape(channels, -1, width, batch))
+                flat = part[:, at].reshape(channels, -1)
+                total = total + F.matmul(columns, flat, transpose_b=True)
+            found.append(pieces[0] if len(pieces) == 1 else F.concat(pieces, 1))
+            given = total.reshape(len(starts), filters, channels)
+            grads |= {k: given[place] for place, k in enumerate(numbers)}
         grad = F.stack([grads[k] for k in range(math.prod(kernel))], 2).reshape(weight.shape)
         dx = _interleaved(found, down, right)
         return dx[:, : x.shape[1], : x.shape[2]] if any(spare) else dx, grad
@@ -217,16 +220,20 @@ def _interleaved(found: list[Any], down: int, right: int) -> Any:
     return F.stack(lines, 2).reshape(channels, height * down, width * right, batch)
 
 
+def _stretches(rows: int, width: int) -> Iterator[slice]:
+    """Cut so many rows, each of ``width`` numbers of columns, into slabs."""
+    step = max(1, SLAB // max(int(width), 1))
+    for first in range(0, rows, step):
+        yield slice(first, min(first + step, rows))
+
+
 def _slabs(padded: Any, geometry: Geometry) -> Iterator[tuple[slice, Any]]:
     """Yield slices of the output's rows, and their columns ``(channels × places, positions)``."""
     g, (channels, *_, batch) = geometry, padded.shape
-    row = int(channels * math.prod(g.kernel) * g.out[1] * batch)
-    step = max(1, SLAB // max(row, 1))
-    for first in range(0, g.out[0], step):
-        rows = min(step, g.out[0] - first)
-        parts = [padded[place] for place in g.places(first, rows)]
+    for at in _stretches(g.out[0], channels * math.prod(g.kernel) * g.out[1] * batch):
+        parts = [padded[place] for place in g.places(at.start, at.stop - at.start)]
         joined = parts[0] if len(parts) == 1 else F.stack(parts, 1)
-        yield slice(first, first + rows), joined.reshape(channels * len(parts), -1)
+        yield at, joined.reshape(channels * len(parts), -1)
 
 
 class FirstMaximum(Function):
