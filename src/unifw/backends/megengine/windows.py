@@ -195,7 +195,8 @@ class Convolution(Function):
                 found.append(F.zeros_like(part))
                 continue
             taken = F.concat([kernels[k] for k in numbers], 0)  # (places × filters, channels)
-            turned, total, pieces = F.transpose(taken, (1, 0)), 0.0, list[Any]()
+            turned, pieces = F.transpose(taken, (1, 0)), list[Any]()
+            total: Any = 0.0
             for at in _stretches(height, len(starts) * filters * width * batch):
                 first, last = at.start, at.stop
                 parts = [padded[:, a + first : a + last, b : b + width] for a, b in starts]
