@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
+import unifw as uf
 from unifw import layers as L
 from unifw import registry
 from unifw.testing.cases import LAYERS
@@ -48,3 +50,23 @@ def test_every_convolution_gives_the_same(name: str, counts: list[int]) -> None:
     assert apart(found, wanted) <= FORWARD
     judge_gradients("megengine", case.probed, case.probed_inputs())
     assert min(counts) > 1
+
+
+@pytest.mark.parametrize(("height", "waits"), [(4, 0), (5, 1), (9, 5)])
+def test_no_more_than_three_slabs_are_ahead(
+    height: int, waits: int, counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from megengine import Tensor
+
+    net = uf.Sequential([L.Conv2D(2, 3)], input_shape=(1, height, 4))
+    read, reads = Tensor.numpy, [0]
+
+    def numpy(self: Tensor) -> np.ndarray:
+        reads[0] += 1
+        return read(self)
+
+    with opened("megengine", net) as session:
+        monkeypatch.setattr(Tensor, "numpy", numpy)
+        session.forward((np.ones((8, 1, height, 4), np.float32),))
+    assert counts == [height - 2]
+    assert reads == [waits + 1]  # and that of the output

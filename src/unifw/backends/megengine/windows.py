@@ -195,7 +195,8 @@ class Convolution(Function):
                 found.append(F.zeros_like(part))
                 continue
             taken = F.concat([kernels[k] for k in numbers], 0)  # (places × filters, channels)
-            turned, pieces = F.transpose(taken, (1, 0)), list[Any]()
+            turned = F.transpose(taken, (1, 0))
+            pieces: list[Any] = []
             total: Any = 0.0
             for at in _stretches(height, len(starts) * filters * width * batch):
                 first, last = at.start, at.stop

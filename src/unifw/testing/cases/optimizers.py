@@ -77,8 +77,9 @@ WHOLE_DATA: Mapping[str, optimizers.Optimizer] = MappingProxyType(
     }
 )
 
-# Those whose curves are compared on the deeper net as well: each kind of step. Options show on the MLP.
+# Those whose curves are compared on the deeper net as well: each kind of step, with its options.
 DEEP = (
-    "sgd", "sgd-momentum", "sgd-nesterov", "sgd-decay", "adam", "adam-amsgrad", "adamw", "rmsprop",
-    "rmsprop-centered-momentum", "adagrad", "clip-norm", "clip-value", "lamb", "everything",
+    "sgd", "sgd-momentum", "sgd-nesterov", "sgd-decay", "adam", "adam-options", "adam-amsgrad", "adamw",
+    "adamw-options", "rmsprop", "rmsprop-options", "rmsprop-centered", "rmsprop-centered-momentum", "adagrad",
+    "adagrad-options", "clip-norm", "clip-norm-adam", "clip-value", "lamb", "everything",
 )  # fmt: skip
