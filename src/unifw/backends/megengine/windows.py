@@ -21,7 +21,7 @@ __all__ = ["Convolution", "FirstMaximum", "Geometry", "Phases", "Positive", "Sta
 
 # How many numbers the columns of a slab of rows may be.
 SLAB = 1 << 22
-# How many slabs may wait to be worked out.
+# How many slabs may wait to be worked out: the queue has no bound, and holds memory for each (megengine 1.13).
 AHEAD = 3
 
 
