@@ -200,6 +200,17 @@ class MindSporeOps:
         return weight - step * rate
 
 
+class FusedDescent(nn.Cell):
+    """The step of SGD without momentum as one kernel; there are no slots."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = ops.ApplyGradientDescent()
+
+    def construct(self, coefficients: Any, grad: Any, weight: Any, slots: Any) -> Any:  # noqa: ARG002
+        return self.kernel(weight, coefficients[0], grad)
+
+
 class FusedMomentum(nn.Cell):
     """The step of SGD with momentum as one kernel; that ignores Nesterov on CPU (mindspore 2.10)."""
 
@@ -308,8 +319,8 @@ class Written(nn.Cell):
 def rule_of(optimizer: Optimizer) -> nn.Cell:
     """Return the kernel that takes the very step of an optimizer, or its formula if there is none."""
     step: nn.Cell
-    if isinstance(optimizer, SGD) and optimizer.momentum and not optimizer.nesterov:
-        step, apart = FusedMomentum(optimizer), False
+    if isinstance(optimizer, SGD) and not optimizer.nesterov:
+        step, apart = FusedMomentum(optimizer) if optimizer.momentum else FusedDescent(), False
     elif isinstance(optimizer, Adam) and not optimizer.amsgrad:
         step, apart = FusedAdam(optimizer), optimizer.decoupled
     else:
