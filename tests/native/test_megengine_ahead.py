@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import unifw as uf
 from unifw import layers as L
 from unifw import registry
+from unifw.backend import Plan
 from unifw.data import Data
 from unifw.testing.compare import judge_gradients, opened
 
@@ -65,6 +68,28 @@ def test_how_often_it_is_waited_for(small: None, monkeypatch: pytest.MonkeyPatch
             told.append(len(waits))
     # A step makes 2 x 5 rows x 4 values, and four times 36 weights: 184 numbers, of 800.
     assert told == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+
+
+def test_an_epoch_is_over_once_its_last_weights_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.backend("megengine").load()
+    from megengine import Tensor
+
+    draw = np.random.RandomState(0)
+    x, y = (draw.standard_normal((6, *shape)).astype(np.float32) for shape in ((2, 6, 5), (2,)))
+    read = Tensor.numpy
+    told: list[Any] = []
+    with opened("megengine", NET, (uf.losses.MSE(),), uf.optimizers.SGD(0.01)) as session:
+        step = session.train_batch
+        monkeypatch.setattr(session, "train_batch", lambda *a: told.append("step") or step(*a))
+        with monkeypatch.context() as patched:
+            patched.setattr(Tensor, "numpy", lambda t: told.append(read(t)) or told[-1])
+            told.extend("epoch" for _ in session.fit(Data((x,), (y,)), Plan(0, 2, 2)))
+        last = session.weights()["dense.bias"]
+    losses, weights = told[-5:-2], told[-2]
+    assert told.count("epoch") == 2
+    assert told[-6] == "step"
+    assert [loss.size for loss in losses] == [1, 1, 1]
+    assert weights == last[:1]
 
 
 def test_what_a_recurrent_layer_keeps() -> None:
