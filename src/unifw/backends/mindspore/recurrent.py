@@ -59,11 +59,11 @@ class LSTM(nn.Cell):
         """Return the outputs of one reading, by position, and that of its last step."""
         if backwards:
             x = self.turned(x, lengths)
-        flat = ops.cat((self.flat(self.parts[place]), self.flat(self.parts[place + 1])), 0)
+        flat: Any = (self.flat(self.parts[place]), self.flat(self.parts[place + 1]))
         if self.has_bias:
-            flat = ops.cat((flat, ops.reshape(self.parts[place + 2], (-1, 1, 1))), 0)
+            flat += (ops.reshape(self.parts[place + 2], (-1, 1, 1)),)
         zeros = ops.zeros((1, x.shape[1], self.units), mindspore.float32)
-        y, states, _, _, _ = kernel(x, zeros, zeros, flat)
+        y, states, _, _, _ = kernel(x, zeros, zeros, ops.cat(flat, 0))
         last = states[0]
         if self.has_lengths:
             y = y * self.marked(self.steps < lengths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import mindspore
@@ -81,16 +82,18 @@ class Begun(NamedTuple):
     rows: int
 
 
+def _filled_up(array: Array, size: int) -> Array:
+    """Return an array of ``size`` rows."""
+    rows = len(array)
+    if rows == size:
+        return array
+    # With a row of its own: numbers as they occur, of which nothing overflows.
+    return np.concatenate([array, np.repeat(array[:1], size - rows, axis=0)])
+
+
 def _filled(batch: Data, masks: Mapping[str, Array], size: int) -> tuple[Data, Mapping[str, Array]]:
     """Return a batch of ``size`` rows, in which the added ones weigh nothing."""
-    rows = len(batch)
-
-    def fill(array: Array) -> Array:
-        if rows == size:
-            return array
-        # With a row of its own: numbers as they occur, of which nothing overflows.
-        return np.concatenate([array, np.repeat(array[:1], size - rows, axis=0)])
-
+    rows, fill = len(batch), partial(_filled_up, size=size)
     shares = np.full(rows, 1 / rows, np.float32) if batch.weights is None else batch.weights
     whole = Data(
         tuple(map(fill, batch.xs)), tuple(map(fill, batch.ys)), np.pad(shares, (0, size - rows))
@@ -168,8 +171,7 @@ class MindSporeSession(Session):
         known = (size for size in self._compiled if rows <= size <= FILL * rows)
         size = min(known, default=rows)
         self._compiled.add(size)
-        filled = (np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)]) for x in xs)
-        outs = self._evaluate(*map(self.tensor, filled))
+        outs = self._evaluate(*(self.tensor(_filled_up(x, size)) for x in xs))
         whole = outs if isinstance(outs, tuple) else (outs,)
         return tuple(out.asnumpy()[:rows] for out in whole)
 
