@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ def _by_hand(results: Sequence[Result], framework: str) -> list[Result]:
     return [r for r in mine if r.entrant.split()[1] not in ("unifw", "fit")]
 
 
+def _quickest(results: Sequence[Result], framework: str) -> Result | None:
+    """Return that of them which trains in the least time."""
+    return min(_by_hand(results, framework), key=lambda r: r.median("train"), default=None)
+
+
 def _found(results: Sequence[Result], name: str) -> Result | None:
     return next((r for r in results if r.entrant == name and not r.problem), None)
 
@@ -55,13 +61,39 @@ def _ratio(top: float | None, bottom: float | None) -> str:
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """Return the tables: ratios of unifw to the others by task, then all that was measured."""
-    parts = [_ratios(results)]
+    """Return the tables: steps and ratios of unifw to the others by task, then all that was measured."""
+    parts = [_steps(results), _ratios(results)]
     parts += [
         _whole(task, [r for r in results if r.task == task])
         for task in dict.fromkeys(r.task for r in results)
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _steps(results: Sequence[Result]) -> str:
+    """Return a line for each task, with the best of what was written by hand; unifw is bold."""
+    entrants = list(dict.fromkeys(r.entrant for r in results))
+    columns: dict[str, Callable[[Sequence[Result]], Result | None]] = {}
+    for title, name in (("PyTorch", "torch eager"), ("Keras", "keras fit")):
+        if name in entrants:
+            columns[title] = partial(_found, name=name)
+    for name in entrants:
+        framework, kind = name.split()
+        if kind == "unifw":
+            columns[f"**{framework}**"] = partial(_found, name=name)
+        if kind == "unifw" and _by_hand(results, framework):
+            columns[f"{framework} by hand"] = partial(_quickest, framework=framework)
+        if kind == "unifw" and f"{framework} fit" in entrants:
+            columns[f"{framework} fit"] = partial(_found, name=f"{framework} fit")
+    rows = [
+        "| " + " | ".join(["ms a step", *columns]) + " |",
+        "|---" * (1 + len(columns)) + "|",
+    ]
+    for task in dict.fromkeys(r.task for r in results):
+        found = [find([r for r in results if r.task == task]) for find in columns.values()]
+        cells = ("–" if r is None else f"{1e3 * r.median('train'):.2f}" for r in found)
+        rows.append("| " + " | ".join([f"`{task}`", *cells]) + " |")
+    return "\n".join(rows)
 
 
 def _ratios(results: Sequence[Result]) -> str:
@@ -82,19 +114,16 @@ def _row(task: str, ours: Result, mine: Sequence[Result], torch: Result | None) 
     hand = _by_hand(mine, framework)
     own = _found(mine, f"{framework} fit")
 
-    def best(value: Callable[[Result], float]) -> float | None:
-        return min(map(value, hand), default=None)
-
     def speed(other: float | None) -> str:
         return _ratio(other, ours.median("train"))
 
-    call = best(lambda r: r.median("predict-1"))
+    call = min((r.median("predict-1") for r in hand), default=None)
     more = "–" if call is None else f"{1e6 * (ours.median('predict-1') - call):+.0f}"
-    quickest = min(hand, key=lambda r: r.median("train"), default=None)
+    quickest = _quickest(mine, framework)
     cells = [
         task,
         framework,
-        speed(best(lambda r: r.median("train"))),
+        speed(quickest.median("train") if quickest else None),
         speed(own.median("train") if own else None),
         speed(torch.median("train") if torch else None),
         more,
