@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -22,13 +21,11 @@ MOST = int(np.iinfo(np.int32).max)
 ELSEWHERE = -1
 
 
-@lru_cache(maxsize=64)
 def index_limits(graph: Graph, source: str) -> Array:
     """Return below which number each whole number of an input or node must stay, in the shape of one sample.
 
     That is the smallest limit of the layers it reaches (a table's rows, a series' length), through those that
-    only move values; without one, the largest 32-bit number. The array is read-only: whoever predicts single
-    rows asks for it again and again, and gets the same one.
+    only move values; without one, the largest 32-bit number.
     """
     shapes = {node.name: node.shape for node in graph.inputs}
     shapes |= {placed.name: placed.out_shape for placed in graph if placed.dtype == "int"}
@@ -39,15 +36,16 @@ def index_limits(graph: Graph, source: str) -> Array:
     limits = np.full(own.size, MOST, dtype=np.int64)
     for placed in graph:
         read = [places.get(name) for name in placed.sources]
+        known = [seen for seen in read if seen is not None]
+        if not known:
+            continue
         for place, seen in enumerate(read):
             limit = placed.layer.index_limit(place, *placed.in_shapes)
             if seen is not None and limit is not None:
                 reached = seen[seen != ELSEWHERE]
                 limits[reached] = np.minimum(limits[reached], limit)
-        known = [seen for seen in read if seen is not None]
         if placed.dtype == "int" and placed.name != source and len(known) == len(read):
             places[placed.name] = MOVES[type(placed.layer)](placed, known)
-    limits.setflags(write=False)
     return limits.reshape(own.shape[1:])
 
 
