@@ -55,6 +55,7 @@ class Measured:
         x, y = self._task.data(self._task.batch)
         self._first = seconds(lambda: self._begin(variant, x, y))
         self._steps = 1
+        self._rows: tuple[Any, ...]
         self._calibrate()
         self._many = self._task.data(MANY)[0]
         self._calls: dict[int, int] = {}
@@ -71,7 +72,7 @@ class Measured:
     def _calibrate(self) -> None:
         """Let a measurement of training last for a good while, and warm up meanwhile."""
         while True:
-            self._rows: tuple[Any, ...] = ()  # none is to lie beside the next
+            self._rows = ()  # none is to lie beside the next
             self._rows = self._task.data(self._steps * self._task.batch)
             taken = seconds(lambda: self._contender.train(*self._rows))
             if taken > LONG or self._steps >= 4096:

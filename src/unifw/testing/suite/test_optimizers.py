@@ -15,6 +15,14 @@ from unifw.testing.compare import opened
 from unifw.testing.walking import SLOPES, stepped, walked
 
 
+def test_plain_descent_decays_in_the_gradient(backend: str) -> None:
+    found = walked(backend, optimizers.SGD(0.1, weight_decay=0.5))
+    wanted = [0.5, 0.5]
+    for slopes in SLOPES:
+        wanted = [w - 0.1 * (g + 0.5 * w) for w, g in zip(wanted, slopes, strict=True)]
+    assert found == pytest.approx(wanted, abs=2e-6)
+
+
 def test_nesterov_looks_ahead(backend: str) -> None:
     # mindspore 2.10: nn.Momentum ignores use_nesterov on CPU.
     def rule(t: int, g: float, m: dict[str, float]) -> Any:
