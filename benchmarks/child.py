@@ -54,6 +54,8 @@ class Measured:
         self._task = find(task)
         x, y = self._task.data(self._task.batch)
         self._first = seconds(lambda: self._begin(variant, x, y))
+        if hasattr(self._contender, "settle"):
+            self._contender.settle(x, y)
         self._steps = 1
         self._rows: tuple[Any, ...]
         self._calibrate()

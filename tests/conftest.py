@@ -12,6 +12,7 @@ import pytest
 import unifw as uf
 from unifw import demo
 from unifw import layers as L
+from unifw.backend import Session
 from unifw.data import Data
 from unifw.isolate import environments
 from unifw.randomness import random_masks
@@ -29,6 +30,16 @@ def home(tmp_path: Path, monkeypatch: Any) -> Path:
     folder = tmp_path / "environments"
     monkeypatch.setattr(environments, "root", lambda: folder)
     return folder
+
+
+@pytest.fixture
+def compilations() -> Callable[[Session], int]:
+    """What tells how often MindSpore compiled a session's cells, which they count; others have none."""
+
+    def compilations(session: Session) -> int:
+        return sum(len(getattr(value, "compile_cache", ())) for value in vars(session).values())
+
+    return compilations
 
 
 @pytest.fixture

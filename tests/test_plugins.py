@@ -52,6 +52,27 @@ def test_the_suite_runs_on_a_foreign_backend_and_expects_its_gaps(run: Any) -> N
     assert "test_layer_forward[toy-pad]" not in told  # -rx lists expected failures alone
 
 
+def test_the_suite_tells_the_backend_its_settings(run: Any, tmp_path: Path) -> None:
+    toy = tmp_path / "toy.py"
+    told = (
+        toy.read_text(encoding="utf-8") + "\n    settings = {'pace': lambda word, value: value}\n"
+    )
+    told += "\n    def session(self, graph, options):\n"
+    told += "        assert options.settings == {'pace': ('slow', 2)}, options.settings\n"
+    told += "        return super().session(graph, options)\n"
+    toy.write_text(told, encoding="utf-8")
+    suite = ("-m", "pytest", "-p", "unifw.testing.plugin", "--pyargs", "unifw.testing.suite")
+    chosen = (*suite, "--backend", "toy", "-k", "test_layer_forward and pad")
+    status, said = run(*chosen, "--setting", "pace=('slow', 2)")
+    assert status == 0, said
+    status, said = run(*chosen, "--setting", "pace=slow")
+    assert status == 1
+    assert "{'pace': 'slow'}" in said
+    status, said = run(*chosen, "--setting", "tempo=1")
+    assert status != 0
+    assert "No option of a model on backend 'toy' named 'tempo'" in said
+
+
 def test_a_gap_that_is_none_fails_the_suite(run: Any, tmp_path: Path) -> None:
     toy = tmp_path / "toy.py"
     lies = toy.read_text(encoding="utf-8") + "\n    def gaps(self, graph, options):\n"

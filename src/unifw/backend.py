@@ -119,6 +119,10 @@ class Plan:
     shuffle: bool = True
     metrics: tuple[tuple[tuple[Metric, ...], bool], ...] = ()
 
+    def steps(self, rows: int) -> int:
+        """Return how many batches are trained with in all, of so many rows."""
+        return -(-rows // self.batch_size) * (self.last - self.first)
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -295,8 +299,8 @@ class Session(ABC):
                 f"{len(data)}, not {plan.batch_size}"
             )
             raise SpecError(message)
-        count = -(-len(data) // plan.batch_size) * (plan.last - plan.first)
-        self.options.optimizer.check_steps(self.steps + 1, self.steps + count, self.reductions)
+        last = self.steps + plan.steps(len(data))
+        self.options.optimizer.check_steps(self.steps + 1, last, self.reductions)
         for number in range(plan.first, plan.last):
             yield self._epoch(data, plan, number, report)
 

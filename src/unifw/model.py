@@ -97,8 +97,8 @@ class Model:
         The interpreter of that process, or the folder of its environment; unifw must be installed
         there in this very version.
     **settings
-        What only this backend is told, such as ``cluster`` and ``parallelism`` of Alink; ``docs/backends.md``
-        names them. They stay behind when the model moves or is saved.
+        What only this backend is told, such as ``jit`` of MindSpore and ``cluster`` of Alink;
+        ``docs/backends.md`` names them. They stay behind when the model moves or is saved.
 
     Raises
     ------

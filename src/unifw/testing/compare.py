@@ -32,6 +32,7 @@ __all__ = [
     "ISOLATED",
     "MSE",
     "REFERENCE",
+    "SETTINGS",
     "apart",
     "curve",
     "devices_of",
@@ -54,6 +55,8 @@ CROSS_ENTROPY = kinds.CrossEntropy()
 MSE = (kinds.MSE(),)
 # The backends that the suite opens in a process of their own: what --isolate says.
 ISOLATED: set[str] = set()
+# What backends are told by words of their own: what --setting says.
+SETTINGS: dict[str, dict[str, Any]] = {}
 Array = npt.NDArray[Any]
 
 
@@ -71,8 +74,9 @@ def opened(  # noqa: PLR0913 - one word for each thing a session is opened with
 ) -> Iterator[Session]:
     """Open a session for a while; weights are ``rough_weights`` unless given."""
     options = Options(
-        losses, optimizer or SGD(1.0), dtype=dtype, seed=seed, loss_weights=loss_weights
-    )
+        losses, optimizer or SGD(1.0), dtype=dtype, seed=seed, loss_weights=loss_weights,
+        settings=SETTINGS.get(backend, {}),
+    )  # fmt: skip
     given = rough_weights(graph) if weights is None else weights
     known = registry.backend(backend)
     session = open_session(known, graph, options, given, isolate=backend in ISOLATED)
@@ -83,8 +87,9 @@ def opened(  # noqa: PLR0913 - one word for each thing a session is opened with
 
 
 def model(net: Graph, backend: str, **options: Any) -> Model:
-    """Return a model on a backend, in a process of its own if that is what is tested."""
-    return Model(net, backend, isolate=backend in ISOLATED, **options)
+    """Return a model on a backend as it is tested: in a process of its own, told what it is told."""
+    told = SETTINGS.get(backend, {})
+    return Model(net, backend, isolate=backend in ISOLATED, **told, **options)
 
 
 def devices_of(backend: str) -> Sequence[str]:

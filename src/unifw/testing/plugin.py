@@ -1,7 +1,7 @@
 """The pytest plugin that says which backend the conformance suite runs on, and where.
 
-``--backend NAME`` chooses one (``numpy`` unless given), ``--isolate`` puts it in a process of its own,
-``--examples N`` says how many layers are generated. A
+``--backend NAME`` chooses one (``numpy`` unless given), ``--setting WORD=VALUE`` tells it one of its own
+settings, ``--isolate`` puts it in a process of its own, ``--examples N`` says how many layers are generated. A
 case that the backend states as a gap becomes a strict expected failure with the reason that its rules
 give. Of a backend that trains a whole table at a time only ``test_optimum`` is run.
 """
@@ -9,6 +9,7 @@ give. Of a backend that trains a whole table at a time only ``test_optimum`` is 
 from __future__ import annotations
 
 import gc
+from ast import literal_eval
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from unifw.backend import Options
 from unifw.errors import BackendError, Unsupported
 from unifw.isolate.place import place
 from unifw.spec.graph import Graph
-from unifw.testing.compare import ISOLATED
+from unifw.testing.compare import ISOLATED, SETTINGS
 
 __all__: list[str] = []
 
@@ -27,8 +28,12 @@ __all__: list[str] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--backend``, ``--examples`` and ``--isolate``."""
+    """Add ``--backend``, ``--setting``, ``--examples`` and ``--isolate``."""
     parser.addoption("--backend", default="numpy", help="backend for unifw's conformance suite")
+    parser.addoption(
+        "--setting", action="append", default=[], metavar="WORD=VALUE",
+        help="what only that backend is told, such as jit=False; VALUE is Python's, or a word",
+    )  # fmt: skip
     parser.addoption(
         "--examples", type=int, default=25, help="how many layers to generate; default 25"
     )
@@ -38,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Remember what is isolated, and name the marker of what cannot be."""
+    """Remember how the backend is opened, and name the marker of what cannot be isolated."""
     config.addinivalue_line("markers", "native: needs the framework's own object in this process")
     config.addinivalue_line(
         "markers", "optimum: where training ends; for backends that train whole tables"
@@ -49,8 +54,18 @@ def pytest_configure(config: pytest.Config) -> None:
         database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )  # fmt: skip
     settings.load_profile("unifw")
+    name, given = config.getoption("--backend"), map(_setting, config.getoption("--setting"))
     if config.getoption("--isolate"):
-        ISOLATED.add(config.getoption("--backend"))
+        ISOLATED.add(name)
+    SETTINGS[name] = registry.backend(name).told(dict(given))
+
+
+def _setting(written: str) -> tuple[str, Any]:
+    word, _, value = written.partition("=")
+    try:
+        return word, literal_eval(value)
+    except (ValueError, SyntaxError):
+        return word, value
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,11 +1,15 @@
-"""MindSpore: one compiled graph for a whole training step (eager mode is many times slower)."""
+"""MindSpore: one compiled graph for a whole training step, once there are steps enough to pay for it."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
+from typing import Any, ClassVar
 
-from unifw.backend import Backend, Options, Session
+from unifw.backend import Backend, Options, Session, Setting
+from unifw.errors import SpecError
 from unifw.spec.graph import Graph
 
 __all__ = ["MindSporeBackend"]
@@ -23,6 +27,13 @@ def _accelerators() -> tuple[str, ...]:
     finally:
         logging.disable(logging.NOTSET)
     return tuple(f"{kind}:{number}" for kind, count in counts.items() for number in range(count))
+
+
+def _jit(name: str, value: Any) -> bool | str:
+    if isinstance(value, bool) or value == "auto":
+        return value
+    message = f"{name} must be 'auto', True or False, got {value!r}"
+    raise SpecError(message)
 
 
 class MindSporeBackend(Backend):
@@ -43,6 +54,7 @@ class MindSporeBackend(Backend):
     advice = "it has wheels for Python 3.10 to 3.12, and needs NumPy 1"
     pythons = ("3.11", "3.10", "3.12")
     pins = ("mindspore==2.10.0", "numpy==1.26.4", "ml-dtypes<0.6")
+    settings: ClassVar[Mapping[str, Setting]] = MappingProxyType({"jit": _jit})
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *_accelerators())

@@ -1,4 +1,4 @@
-"""A live net in MindSpore: cells over shared parameters, compiled once per batch size."""
+"""A live net in MindSpore: cells over shared parameters, compiled once per batch size where that pays."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mindspore import Parameter, Tensor, nn
 
 from unifw.backend import Epoch, Options, Plan, Report, Session
+from unifw.backends.mindspore.compiling import PREDICTIONS, STEPS, Jit, Trial
 from unifw.backends.mindspore.holding import constraints, penalties
 from unifw.backends.mindspore.mixed import MixedStep, Scaled, loss_scale, mixed
 from unifw.backends.mindspore.net import Body, Net
@@ -82,6 +83,12 @@ class Begun(NamedTuple):
     rows: int
 
 
+def _jit(options: Options) -> Jit:
+    """Return when to compile; what that costs has been measured on CPU only."""
+    told: Jit = options.settings.get("jit", "auto")
+    return True if told == "auto" and options.device != "cpu" else told
+
+
 def _filled_up(array: Array, size: int) -> Array:
     """Return an array of ``size`` rows."""
     rows = len(array)
@@ -102,16 +109,18 @@ def _filled(batch: Data, masks: Mapping[str, Array], size: int) -> tuple[Data, M
 
 
 class MindSporeSession(Session):
-    """Two compiled graphs, one that trains and one that evaluates, over the same parameters."""
+    """Two cells, one that trains and one that evaluates, over the same parameters."""
 
     draws = True
 
     def __init__(self, graph: Graph, options: Options) -> None:
         super().__init__(graph, options)
-        # Both settings belong to the whole process. Without the graph mode, every operation is
-        # dispatched by itself, 15 to 100 times slower on CPU (mindspore 2.10).
+        # All three settings belong to the whole process. Trials leave the graph mode for single calls, whose
+        # operations take 5 to 8 times as long if they do not wait for each other (mindspore 2.10, two cores).
         mindspore.set_context(mode=mindspore.GRAPH_MODE)
         _set_device(options.device)
+        if options.device == "cpu":
+            mindspore.runtime.launch_blocking()
         self._parameters = {
             name: Parameter(
                 Tensor(np.zeros(part.shape, dtype=np.float32)),
@@ -148,7 +157,13 @@ class MindSporeSession(Session):
             gather = Gather(passes, self._step.extras[-1])
             gather.set_train()
             self._gather = Called(gather)
-        self._compiled: set[int] = set()
+        self._jit = _jit(options)
+        is_drawn = not options.parity and any(isinstance(p.layer, L.Noise) for p in graph)
+        # Generators begin anew when they are compiled.
+        self._training = Trial(
+            True if is_drawn and self._jit == "auto" else self._jit, STEPS, graph
+        )
+        self._evaluations: dict[int, Trial] = {}
         # To how many rows the batches of training are filled up; 0 for as they are.
         self._full = 0
 
@@ -163,24 +178,43 @@ class MindSporeSession(Session):
         kind = np.int32 if array.dtype.kind == "i" else np.float32
         return Tensor(np.ascontiguousarray(array, dtype=kind))
 
+    def predict(self, xs: tuple[Array, ...], batch_size: int) -> Iterator[tuple[Array, ...]]:
+        rows = len(xs[0])
+        size = min(rows, batch_size)
+        self._trial(size).expect(rows // size, size)
+        yield from super().predict(xs, batch_size)
+
+    def _trial(self, rows: int) -> Trial:
+        """Return the trial of evaluations of so many rows."""
+        if rows not in self._evaluations:
+            self._evaluations[rows] = Trial(self._jit, PREDICTIONS, self.graph)
+        return self._evaluations[rows]
+
     def forward(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
         rows = len(xs[0])
         # Each batch size is compiled for about a second. Rows do not depend on each other in
         # evaluation, so a short batch is filled up to a size that has been compiled, unless that is
         # so much larger that many such calls would cost more than compiling.
-        known = (size for size in self._compiled if rows <= size <= FILL * rows)
+        known = (
+            size
+            for size, trial in self._evaluations.items()
+            if rows <= size <= FILL * rows and not trial.left
+        )
         size = min(known, default=rows)
-        self._compiled.add(size)
-        outs = self._evaluate(*(self.tensor(_filled_up(x, size)) for x in xs))
+        tensors = (self.tensor(_filled_up(x, size)) for x in xs)
+        trial, cell = self._trial(size), self._evaluate
+        outs = cell(*tensors) if trial.is_over else trial.call(cell, size, *tensors)
         whole = outs if isinstance(outs, tuple) else (outs,)
         return tuple(out.asnumpy()[:rows] for out in whole)
 
     def fit(self, data: Data, plan: Plan, report: Report | None = None) -> Iterator[Epoch]:
+        self._training.expect(plan.steps(len(data)), plan.batch_size)
         # A short last batch would be compiled for itself, for a second or two; it is filled up with rows that
         # weigh nothing. Not where a row has a part in what becomes of the others.
         mixing = any(isinstance(p.layer, L.BatchNorm) and p.layer.trainable for p in self.graph)
         is_short = len(data) > plan.batch_size and len(data) % plan.batch_size > 0
-        self._full = plan.batch_size if is_short and not mixing else 0
+        fills = is_short and not mixing and not self._training.left
+        self._full = plan.batch_size if fills else 0
         try:
             yield from super().fit(data, plan, report)
         finally:
@@ -197,10 +231,11 @@ class MindSporeSession(Session):
         arrays = (*batch.xs, *batch.ys, *masks.values())
         shares = () if batch.weights is None else (batch.weights,)
         if self._gather is not None and self.steps % self.options.optimizer.accumulate:
-            loss, outs = self._gather(*map(self.tensor, (*arrays, *shares)))
+            cell, given = self._gather, (*arrays, *shares)
         else:
-            given = map(self.tensor, (np.array(coefficients), *arrays, *shares))
-            loss, outs = self._advance(*given)
+            cell, given = self._advance, (np.array(coefficients), *arrays, *shares)
+        tensors, trial = map(self.tensor, given), self._training
+        loss, outs = cell(*tensors) if trial.is_over else trial.call(cell, rows, *tensors)
         if len(self.options.losses) > 1:
             *outs, loss = outs
         return loss, outs if rows == len(batch.xs[0]) else [Begun(out, rows) for out in outs]

@@ -352,9 +352,7 @@ class Passes(nn.Cell):
         super().__init__(auto_prefix=False)
         self.judged, self.count = judged, len(trained)
         self.ends = (counts[0], counts[0] + counts[1], sum(counts))
-        self.gradient = mindspore.value_and_grad(
-            judged, None, ParameterTuple(trained), has_aux=True
-        )
+        self.trained = ParameterTuple(trained)
 
     def construct(self, *arrays: Any) -> Any:
         xs, ys = arrays[: self.ends[0]], arrays[self.ends[0] : self.ends[1]]
@@ -362,7 +360,9 @@ class Passes(nn.Cell):
         shares = arrays[self.ends[2]] if len(arrays) > self.ends[2] else None
         if self.count == 0:
             return self.judged(xs, ys, shares, masks), ()
-        return self.gradient(xs, ys, shares, masks)
+        # Made here, as it belongs to the mode in which it is made: compiled or not.
+        gradient = mindspore.value_and_grad(self.judged, None, self.trained, has_aux=True)
+        return gradient(xs, ys, shares, masks)
 
 
 class Gather(nn.Cell):
