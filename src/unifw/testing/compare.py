@@ -45,6 +45,7 @@ __all__ = [
     "parted",
     "reference_curve",
     "rough_weights",
+    "told",
     "trained_on",
 ]
 
@@ -87,9 +88,13 @@ def opened(  # noqa: PLR0913 - one word for each thing a session is opened with
 
 
 def model(net: Graph, backend: str, **options: Any) -> Model:
-    """Return a model on a backend as it is tested: in a process of its own, told what it is told."""
-    told = SETTINGS.get(backend, {})
-    return Model(net, backend, isolate=backend in ISOLATED, **told, **options)
+    """Return a model on a backend as it is tested."""
+    return Model(net, backend, **told(backend), **options)
+
+
+def told(backend: str) -> dict[str, Any]:
+    """Return how a model is told to be tested: in a process of its own, by the backend's settings."""
+    return {"isolate": backend in ISOLATED, **SETTINGS.get(backend, {})}
 
 
 def devices_of(backend: str) -> Sequence[str]:

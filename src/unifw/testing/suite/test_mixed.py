@@ -14,7 +14,7 @@ from unifw import registry
 from unifw.data import Data
 from unifw.errors import Unsupported
 from unifw.optimizers import Adam
-from unifw.testing.compare import ISOLATED, digits, model
+from unifw.testing.compare import digits, model, told
 
 # How far the curve of 20 steps may be from that of the full precision, relatively.
 NEAR, STEPS, BATCH = 2e-2, 20, 32
@@ -118,8 +118,8 @@ def test_the_scale_keeps_within_its_bounds(backend: str) -> None:
 def test_the_scale_travels(backend: str, tmp_path: Path) -> None:
     whole, half = trained(opened(backend), 8), trained(opened(backend), 4)
     half.save(tmp_path / "half.unifw")
-    again = uf.load(tmp_path / "half.unifw", isolate=backend in ISOLATED)
-    moved = again.to(backend, isolate=backend in ISOLATED)
+    again = uf.load(tmp_path / "half.unifw", **told(backend))
+    moved = again.to(backend, **told(backend))
     assert moved.session.state()[SCALE].tolist() == [2.0**15, 4]
     data = digits().take(slice(4 * BATCH, 5 * BATCH))
     losses = [
@@ -148,7 +148,7 @@ def test_a_net_that_does_not_learn_is_saved_as_well(backend: str, tmp_path: Path
     made = model(net, backend, loss="mse", precision="mixed")
     made.fit(np.ones((4, 2, 2), np.float32), np.zeros((4, 4), np.float32), verbose=0)
     made.save(tmp_path / "net.unifw")
-    again = uf.load(tmp_path / "net.unifw", isolate=backend in ISOLATED)
+    again = uf.load(tmp_path / "net.unifw", **told(backend))
     for each in (made, again):
         assert each.session.state()[SCALE].tolist() == [2.0**15, 0]
         each.close()

@@ -21,12 +21,12 @@ from unifw.testing.compare import (
     CROSS_ENTROPY,
     CURVE,
     FORWARD,
-    ISOLATED,
     REFERENCE,
     apart,
     devices_of,
     digits,
     opened,
+    told,
 )
 from unifw.testing.compare import model as model_on
 
@@ -59,7 +59,7 @@ def test_model_trains_saves_and_goes_on(backend: str, tmp_path: Any) -> None:
     model = begin(backend)
     model.fit(x, y, epochs=2, validation_split=0.2, verbose=0)
     model.save(tmp_path / "half.unifw")
-    model = uf.load(tmp_path / "half.unifw", isolate=backend in ISOLATED)
+    model = uf.load(tmp_path / "half.unifw", **told(backend))
     assert model.backend == backend
     model.fit(x, y, epochs=1, validation_split=0.2, verbose=0)
     model = model.to("numpy")

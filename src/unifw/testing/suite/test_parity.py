@@ -13,7 +13,7 @@ from unifw import layers as L
 from unifw import optimizers
 from unifw.data import Data
 from unifw.errors import SpecError
-from unifw.testing.compare import ISOLATED, digits, model
+from unifw.testing.compare import digits, model, told
 
 ROWS, RATE, STD = 64, 0.3, 0.7
 X = np.ones((ROWS, 8, 50), dtype=np.float32)
@@ -89,7 +89,7 @@ def test_it_goes_on_after_a_move(backend: str, tmp_path: Path) -> None:
     made = model(NET, backend, loss="cross_entropy", parity=False)
     losses(made, 0)
     made.save(tmp_path / "a.unifw")
-    again = uf.load(tmp_path / "a.unifw", isolate=backend in ISOLATED)
+    again = uf.load(tmp_path / "a.unifw", **told(backend))
     # Which masks come now, a framework's generator need not say; that others than parity's do, the loss does.
     strict = model(NET, backend, loss="cross_entropy", weights=again.weights)
     strict.session.load_state(again.session.state())

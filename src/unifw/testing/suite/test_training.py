@@ -16,7 +16,7 @@ from unifw.initializers import Constant
 from unifw.model import Model, load
 from unifw.spec.graph import Sequential
 from unifw.testing.cases import WHOLE_DATA
-from unifw.testing.compare import ISOLATED, REFERENCE, digits, opened
+from unifw.testing.compare import REFERENCE, digits, opened, told
 from unifw.testing.compare import model as model_on
 from unifw.testing.walking import ONE, SLOPES, stepped, walked
 from unifw.weights import initial
@@ -89,7 +89,7 @@ def test_the_rate_drops_on_a_plateau_wherever_the_model_is(backend: str, tmp_pat
     model = begin(backend)
     model.fit(x, y, epochs=3, verbose=0)
     model.save(tmp_path / "begun.unifw")
-    model = load(tmp_path / "begun.unifw", isolate=backend in ISOLATED)
+    model = load(tmp_path / "begun.unifw", **told(backend))
     model.fit(x, y, epochs=1, verbose=0)
     model = model.to("numpy")
     assert model.session.reductions == 2
@@ -237,7 +237,7 @@ def test_averaged_weights_are_the_same_wherever_the_model_is(backend: str, tmp_p
     reference.fit(x, y, epochs=3, verbose=0)
     model.fit(x, y, epochs=1, verbose=0)  # ends between two batches of an update
     model.save(tmp_path / "begun.unifw")
-    model = load(tmp_path / "begun.unifw", "numpy").to(backend, isolate=backend in ISOLATED)
+    model = load(tmp_path / "begun.unifw", "numpy").to(backend, **told(backend))
     model.fit(x, y, epochs=2, verbose=0)
     now, wanted, found = model.weights, reference.ema_weights, model.ema_weights
     assert list(found) == list(now)
@@ -288,7 +288,7 @@ def test_history_travels_in_mid_training(backend: str, tmp_path: Any) -> None:
     model.save(tmp_path / "begun.unifw")
     model = load(tmp_path / "begun.unifw", "numpy")
     model.fit(x, y, epochs=3, batch_size=200, verbose=0)
-    model = model.to(backend, isolate=backend in ISOLATED)
+    model = model.to(backend, **told(backend))
     model.fit(x, y, epochs=3, batch_size=200, verbose=0)
     assert model.history["loss"] == pytest.approx(wanted, rel=1e-4)
     for name, value in reference.ema_weights.items():
