@@ -104,9 +104,9 @@ class Flink:
 
     def add(self) -> None:
         """Start another TaskManager, and wait until its slot is there."""
-        before = (self.overview() or {}).get("slots-total", 0)
+        before = self.slots
         self.start("taskexecutor.TaskManagerRunner", "-Xmx512m", "-XX:MaxDirectMemorySize=300m")
-        wait_for(lambda: (self.overview() or {}).get("slots-total", 0) > before)
+        wait_for(lambda: self.slots == before + 1)
 
     def start(self, name: str, *options: str) -> None:
         opens = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in gateway.OPENS]
@@ -118,6 +118,11 @@ class Flink:
         ]  # fmt: skip
         with (self.folder / "log").open("ab") as log:
             self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
+
+    @property
+    def slots(self) -> int:
+        """How many there are, on the machines that the cluster knows and does not miss yet."""
+        return int((self.overview() or {}).get("slots-total", 0))
 
     @property
     def working(self) -> int:
@@ -137,10 +142,15 @@ class Flink:
             return None
 
     def kill_one(self) -> None:
-        """Kill the youngest TaskManager, as a machine that falls over would."""
+        """Kill the youngest TaskManager, as a machine that falls over would, and wait until it is missed.
+
+        Its job may fail earlier, as soon as a connection breaks: until the heartbeat is missed, its slot counts.
+        """
+        before = self.slots
         process = self.processes.pop()
         process.send_signal(signal.SIGKILL)
         process.wait()
+        wait_for(lambda: self.slots == before - 1)
 
     def close(self) -> None:
         for process in self.processes:
