@@ -144,7 +144,7 @@ class Flink:
     def kill_one(self) -> None:
         """Kill the youngest TaskManager, as a machine that falls over would, and wait until it is missed.
 
-        Its job may fail earlier, as soon as a connection breaks: until the heartbeat is missed, its slot counts.
+        Its job may fail before: its slot counts until the cluster's own heartbeat is missed.
         """
         before = self.slots
         process = self.processes.pop()

@@ -63,8 +63,8 @@ class MindSporeBackend(Backend):
         del device
 
     def missing(self, graph: Graph, options: Options) -> list[str]:
+        from unifw.backends.mindspore.losses import rules as loss_rules
         from unifw.backends.mindspore.rules import rules
-        from unifw.backends.mindspore.training import rules as loss_rules
 
         return rules.gaps(graph.labelled) + loss_rules.gaps(options.labelled)
 

@@ -10,7 +10,8 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from unifw.backends.mindspore.cells import Rule
-from unifw.backends.mindspore.training import Judged, TrainStep
+from unifw.backends.mindspore.losses import Judged
+from unifw.backends.mindspore.training import TrainStep
 from unifw.backends.mixed import LossScale, halved
 from unifw.rules import Rules
 from unifw.spec.graph import Placed

@@ -15,12 +15,13 @@ from mindspore import Parameter, Tensor, nn
 from unifw.backend import Epoch, Options, Plan, Report, Session
 from unifw.backends.mindspore.compiling import PREDICTIONS, STEPS, Jit, Trial
 from unifw.backends.mindspore.holding import constraints, penalties
+from unifw.backends.mindspore.losses import Judged
 from unifw.backends.mindspore.mixed import MixedStep, Scaled, loss_scale, mixed
 from unifw.backends.mindspore.net import Body, Net
 from unifw.backends.mindspore.noise import drawing
 from unifw.backends.mindspore.rules import rules
 from unifw.backends.mindspore.saving import save
-from unifw.backends.mindspore.training import Gather, Judged, Passes, TrainStep
+from unifw.backends.mindspore.training import Gather, Passes, TrainStep
 from unifw.data import Data
 from unifw.errors import DeviceUnavailable
 from unifw.spec import layers as L
