@@ -97,6 +97,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(mark)
 
 
+def pytest_runtest_logfinish() -> None:
+    """Set aside what a test has imported."""
+    _set_aside()
+
+
 def _choose(config: pytest.Config, items: list[pytest.Item], *, whole: bool) -> None:
     """Of a backend that trains whole tables judge where training ends, of others every step."""
     kept: list[pytest.Item] = []
@@ -115,7 +120,14 @@ def _gaps(name: str, nets: list[tuple[Graph, Options]]) -> list[list[str]]:
     if python is not None:
         return isolate.gaps(name, python, nets)
     backend.load()
-    # As workers do: MindSpore collects garbage with each compilation.
+    _set_aside()
+    return [backend.gaps(graph, options) for graph, options in nets]
+
+
+def _set_aside() -> None:
+    """Have the garbage collector look no more at what is there, as workers do of what they import.
+
+    MindSpore collects garbage with each compilation, which took a twentieth of the suite's time.
+    """
     gc.collect()
     gc.freeze()
-    return [backend.gaps(graph, options) for graph, options in nets]
